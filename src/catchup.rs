@@ -1,0 +1,38 @@
+//! Waiting until a standby has replayed what its upstream had written: an LSN barrier, as in
+//! PostgreSQL's own tests. It never looks at lag that comes after the barrier.
+
+use crate::error::Result;
+use crate::session::Session;
+use crate::stat;
+use crate::wait::{PATIENCE, Seen, until};
+use crate::wal::Lsn;
+
+/// Waits until `standby` has replayed all that `primary` has written by now, and gives that
+/// position. The bytes not yet replayed are then 0, as long as nobody writes.
+pub async fn wait_for_catchup(primary: &Session, standby: &Session) -> Result<Lsn> {
+    let barrier: Lsn = primary.look_at("SELECT pg_current_wal_lsn()").await?;
+    until(&format!("the standby has replayed {barrier}"), PATIENCE, async || {
+        let replayed: Option<Lsn> = standby.look_at("SELECT pg_last_wal_replay_lsn()").await?;
+        Ok(match replayed {
+            Some(replayed) if replayed >= barrier => Seen::Done(barrier),
+            Some(replayed) => Seen::NotYet(format!("replayed up to {replayed}")),
+            None => Seen::NotYet("nothing replayed at all".to_owned()),
+        })
+    })
+    .await
+}
+
+/// Waits until every one of `standbys` streams from the server of this session.
+pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result<()> {
+    until(&format!("{} streams", standbys.join(", ")), PATIENCE, async || {
+        let there = stat::replication(upstream).await?;
+        let streams = |name: &&str| {
+            there.iter().any(|row| row.application_name == **name && row.state == "streaming")
+        };
+        Ok(match standbys.iter().all(streams) {
+            true => Seen::Done(()),
+            false => Seen::NotYet(format!("in pg_stat_replication: {there:?}")),
+        })
+    })
+    .await
+}

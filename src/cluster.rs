@@ -1,0 +1,312 @@
+//! A topology brought to life: nodes, the links between them, and the roles they share. (In
+//! PostgreSQL's manual a "cluster" is one data directory; here it is the group, and a data
+//! directory is never called one.) It never changes who follows whom by itself.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use tokio_postgres::config::TargetSessionAttrs;
+
+use crate::basebackup::{REPLICATOR, Source, base_backup, copy_template};
+use crate::catchup::{wait_for_catchup, wait_for_streaming};
+use crate::conf::Conf;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::host::site::Site;
+use crate::host::template::{Template, random_password};
+use crate::link::Link;
+use crate::node::{Node, superuser};
+use crate::notebook::Notebook;
+use crate::record::Event;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::stat;
+use crate::topology::{PRIMARY, Standby, Topology};
+
+/// How long the story of a failure waits for a node that does not answer.
+const STORY: Duration = Duration::from_secs(2);
+
+/// Running servers, as a [`Topology`] describes them. They go away when it is dropped; with
+/// `LAB_KEEP=1` only by [`stop`](Cluster::stop).
+#[derive(Debug)]
+pub struct Cluster {
+    topology: Topology,
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+    passwords: Passwords,
+    notebook: Notebook,
+}
+
+#[derive(Debug)]
+struct Passwords {
+    superuser: String,
+    replicator: String,
+}
+
+impl Topology {
+    /// Starts the cluster where the environment says (see [`Settings`]), and gives it once every
+    /// standby streams.
+    pub async fn start(self) -> Result<Cluster> {
+        let site = Site::choose(&Settings::from_env()?).await?;
+        self.start_at(&site, &Notebook::in_memory()).await
+    }
+
+    /// Starts the cluster at a chosen site, noting what is typed for it.
+    pub async fn start_at(self, site: &Site, notebook: &Notebook) -> Result<Cluster> {
+        self.check()?;
+        notebook.note(Event::Provision { topology: self.to_string() });
+        let cluster = match Cluster::build(&self, site, notebook).await {
+            Err(error) if error.is_missing() => {
+                let site = site.instead(error).await?;
+                Cluster::build(&self, &site, notebook).await?
+            }
+            built => built?,
+        };
+        notebook.note(Event::Ready);
+        Ok(cluster)
+    }
+}
+
+impl Cluster {
+    async fn build(topology: &Topology, site: &Site, notebook: &Notebook) -> Result<Self> {
+        let passwords = Passwords { superuser: random_password(), replicator: random_password() };
+        let names = topology.standbys().iter().map(|standby| standby.name.as_str());
+        let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
+        // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
+        let hosts = join_all(names.iter().map(|name| site.host(name))).await;
+        let hosts = hosts.into_iter().collect::<Result<Vec<_>>>()?;
+        let nodes: Vec<_> = std::iter::zip(&names, hosts)
+            .map(|(name, host)| Node::new(name, host, &passwords.superuser, notebook))
+            .collect();
+        let notebook = notebook.clone();
+        let topology = topology.clone();
+        let mut cluster = Self { topology, nodes, links: Vec::new(), passwords, notebook };
+        cluster.open_links(site).await?;
+        match site.installation() {
+            Some(installation) => {
+                cluster.fill_from_template(&Template::of(installation).await?).await?;
+            }
+            None => cluster.fill_from_primary().await?,
+        }
+        cluster.settle().await?;
+        Ok(cluster)
+    }
+
+    async fn open_links(&mut self, site: &Site) -> Result<()> {
+        for standby in self.topology.standbys() {
+            let upstream = self.node(&standby.upstream)?.endpoint();
+            let host = self.node(&standby.name)?.host();
+            self.links.push(site.link(host, upstream).await?);
+        }
+        Ok(())
+    }
+
+    /// All nodes at once: each starts from the same cold backup, and the standbys wait for the
+    /// roles and slots to come.
+    async fn fill_from_template(&self, template: &Template) -> Result<()> {
+        try_join_all(self.nodes.iter().map(async |node| {
+            let source = self.source_of(node.name());
+            copy_template(node, template, source.as_ref(), self.topology.conf()).await?;
+            node.launch().await
+        }))
+        .await?;
+        self.make_roles(&template.password).await?;
+        try_join_all(
+            self.topology.standbys().iter().map(|standby| self.make_slot_on_standby(standby)),
+        )
+        .await
+        .map(drop)
+    }
+
+    /// The primary first, and then every standby from its upstream.
+    async fn fill_from_primary(&self) -> Result<()> {
+        let primary = self.primary();
+        primary.init(self.topology.conf()).await?;
+        primary.launch().await?;
+        primary.ready().await?;
+        self.make_roles(&self.passwords.superuser).await?;
+        for generation in self.topology.generations() {
+            try_join_all(generation.into_iter().map(|standby| self.follow(standby))).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&self, standby: &Standby) -> Result<()> {
+        let node = self.node(&standby.name)?;
+        self.make_slot_on_standby(standby).await?;
+        if let Some(source) = self.source_of(&standby.name) {
+            let conf: &Conf = self.topology.conf();
+            base_backup(node, &source, conf).await?;
+        }
+        node.launch().await?;
+        node.ready().await
+    }
+
+    /// Roles with passwords of this cluster, and the slots of the standbys of the primary.
+    async fn make_roles(&self, password: &str) -> Result<()> {
+        let primary = self.primary();
+        let session = first_session(primary, password).await?;
+        let Passwords { superuser, replicator } = &self.passwords;
+        let direct = self.topology.standbys().iter().filter(|standby| standby.upstream == PRIMARY);
+        let slots: String = direct.filter_map(make_slot).collect();
+        let sql = format!(
+            "CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{replicator}'; {slots} \
+             ALTER ROLE postgres PASSWORD '{superuser}';"
+        );
+        session.run(&sql).await
+    }
+
+    /// Slots do not replicate: that of a cascading standby is made on the standby it follows.
+    async fn make_slot_on_standby(&self, standby: &Standby) -> Result<()> {
+        match make_slot(standby).filter(|_| standby.upstream != PRIMARY) {
+            Some(sql) => {
+                let upstream = self.node(&standby.upstream)?;
+                upstream.ready().await?;
+                upstream.session().await?.run(&sql).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until everybody streams and takes connections; then the synchronous rule holds.
+    async fn settle(&self) -> Result<()> {
+        for upstream in &self.nodes {
+            let follows = |standby: &&Standby| standby.upstream == upstream.name();
+            let followers = self.topology.standbys().iter().filter(follows);
+            let followers: Vec<_> = followers.map(|standby| standby.name.as_str()).collect();
+            upstream.ready().await?;
+            if followers.is_empty() {
+                continue;
+            }
+            let session = upstream.session_unnoted().await?;
+            let streaming = wait_for_streaming(&session, &followers).await;
+            if let Err(error) = streaming {
+                return Err(self
+                    .node(followers.first().unwrap_or(&PRIMARY))?
+                    .with_log(error)
+                    .await);
+            }
+        }
+        match self.topology.synchronous_names() {
+            Some(names) => self.be_synchronous(names).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn be_synchronous(&self, names: &str) -> Result<()> {
+        let session = self.primary().session().await?;
+        let names = names.replace('\'', "''");
+        session.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).await?;
+        session.run("SELECT pg_reload_conf()").await
+    }
+
+    fn source_of(&self, node: &str) -> Option<Source<'_>> {
+        let mut standbys = std::iter::zip(self.topology.standbys(), &self.links);
+        let (standby, link) = standbys.find(|(standby, _)| standby.name == node)?;
+        let slot = standby.slot.then_some(standby.name.as_str());
+        Some(Source { link, password: &self.passwords.replicator, slot })
+    }
+
+    /// The node that was the primary when the cluster started.
+    pub fn primary(&self) -> &Node {
+        #[expect(clippy::indexing_slicing, reason = "build puts the primary first")]
+        &self.nodes[0]
+    }
+
+    /// A node by its name.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes.iter().find(|node| node.name() == name).ok_or_else(|| {
+            let names: Vec<_> = self.nodes.iter().map(Node::name).collect();
+            Error::missing(format!("looking for a node {name:?}"), names.join(", "))
+        })
+    }
+
+    /// Every node, the primary first.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The way from a standby to its upstream.
+    pub fn link(&self, standby: &str) -> Result<&Link> {
+        let source = self.source_of(standby).map(|source| source.link);
+        source.ok_or_else(|| Error::missing(format!("looking for the link of {standby:?}"), "none"))
+    }
+
+    /// Waits until this standby has replayed all that the primary has written by now.
+    pub async fn wait_for_catchup(&self, standby: &str) -> Result<crate::wal::Lsn> {
+        let standby = self.node(standby)?.session_unnoted().await?;
+        wait_for_catchup(&self.primary().session_unnoted().await?, &standby).await
+    }
+
+    /// A client that knows every node and goes to one that has these session attributes, as libpq
+    /// does with several hosts in a connection string (manual: `target_session_attrs`).
+    pub async fn client(&self, attributes: TargetSessionAttrs) -> Result<Session> {
+        let mut config = superuser(&self.passwords.superuser);
+        for node in &self.nodes {
+            let (host, port) = node.endpoint().host_and_port();
+            config.host(host).port(port);
+        }
+        config.target_session_attrs(attributes);
+        Session::open(&config, "client", &self.notebook).await
+    }
+
+    /// A line for each node to paste into a shell. The password in it is this cluster's own and
+    /// goes with it.
+    pub fn psql_lines(&self) -> Vec<(String, String)> {
+        let line = |node: &Node| {
+            let (host, port) = node.endpoint().host_and_port();
+            let password = &self.passwords.superuser;
+            let place = node.host().place();
+            (
+                format!("{}, {place}", node.name()),
+                format!("PGPASSWORD={password} psql -h {host} -p {port} -U postgres"),
+            )
+        };
+        self.nodes.iter().map(line).collect()
+    }
+
+    /// What a person needs to see after a failure: each node's role, timeline and position, the
+    /// last lines of its log, and where it is.
+    pub async fn story(&self) -> String {
+        let nodes = self.nodes.iter().map(async |node| {
+            let state = tokio::time::timeout(STORY, async {
+                stat::position(&node.session_unnoted().await?).await
+            });
+            let state = match state.await {
+                Ok(Ok(position)) => format!("{position:?}"),
+                Ok(Err(error)) => format!("{error:?}"),
+                Err(_) => "no answer".to_owned(),
+            };
+            let log = node.log_tail().await.replace('\n', "\n    | ");
+            format!("{}: {state}\n  in {}\n    | {log}\n", node.name(), node.host().place())
+        });
+        join_all(nodes).await.concat()
+    }
+
+    /// Takes every server away, and waits until they are gone.
+    pub async fn stop(self) -> Result<()> {
+        drop(self.links);
+        let hosts = self.nodes.into_iter().map(Node::into_host);
+        let removed = join_all(hosts.map(Host::remove)).await;
+        removed.into_iter().collect()
+    }
+}
+
+fn make_slot(standby: &Standby) -> Option<String> {
+    let name = &standby.name;
+    standby.slot.then(|| format!("SELECT pg_create_physical_replication_slot('{name}');"))
+}
+
+/// The first session on a primary, which knows only the password that its data directory was made
+/// with.
+async fn first_session(primary: &Node, password: &str) -> Result<Session> {
+    use crate::wait::{PATIENCE, Seen, until};
+    let config = primary.config_with(password);
+    let session = until("the primary takes connections", PATIENCE, async || {
+        Session::open(&config, primary.name(), &Notebook::in_memory()).await.map(Seen::Done)
+    });
+    match session.await {
+        Ok(session) => Ok(session),
+        Err(error) => Err(primary.with_log(error).await),
+    }
+}

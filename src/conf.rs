@@ -1,0 +1,85 @@
+//! Lines of PostgreSQL's configuration files and connection strings, quoted as PostgreSQL reads
+//! them. It never knows which settings exist: the server says so.
+
+use std::fmt::Write as _;
+
+/// Settings of `postgresql.conf`, in the order given; of two lines with one name PostgreSQL takes
+/// the last (manual: Setting Parameters).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conf(Vec<(String, String)>);
+
+impl Conf {
+    /// No line at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more setting, by name and value as in `SHOW`.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a builder takes what it is given")]
+    pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.0.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// These settings, and then those, which win.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
+    /// The lines of the file.
+    ///
+    /// ```
+    /// use replication_lab::Conf;
+    /// let conf = Conf::new().set("wal_keep_size", "16MB").set("search_path", "'shop'");
+    /// assert_eq!(conf.lines(), "wal_keep_size = '16MB'\nsearch_path = '''shop'''\n");
+    /// ```
+    pub fn lines(&self) -> String {
+        self.0.iter().fold(String::new(), |mut lines, (name, value)| {
+            let _ = writeln!(lines, "{name} = '{}'", value.replace('\'', "''"));
+            lines
+        })
+    }
+}
+
+/// A connection string of keywords and values (manual: Connection Strings), each value quoted
+/// where it must be.
+///
+/// ```
+/// use replication_lab::conf::conninfo;
+/// let string = conninfo(&[("host", "127.0.0.1"), ("password", r"it's a \")]);
+/// assert_eq!(string, r"host=127.0.0.1 password='it\'s a \\'");
+/// ```
+pub fn conninfo(parameters: &[(&str, &str)]) -> String {
+    let words: Vec<_> =
+        parameters.iter().map(|(key, value)| format!("{key}={}", word(value))).collect();
+    words.join(" ")
+}
+
+fn word(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-,:%+=".contains(c);
+    match !value.is_empty() && value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_values_the_later_one_stands_last() {
+        let given = Conf::new().set("fsync", "off");
+        let conf = Conf::new().set("fsync", "on").set("port", 5432).and(&given);
+        assert_eq!(conf.lines(), "fsync = 'on'\nport = '5432'\nfsync = 'off'\n");
+    }
+
+    #[test]
+    fn a_connection_string_quotes_what_would_end_a_word() {
+        assert_eq!(conninfo(&[("user", "lab"), ("options", "")]), "user=lab options=''");
+        assert_eq!(conninfo(&[("host", "/tmp/a b")]), "host='/tmp/a b'");
+    }
+}

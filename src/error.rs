@@ -1,0 +1,220 @@
+//! The one error of this crate: what was being done, on which node, why it failed, what to do
+//! next, and the last lines of the server's log. It never repeats its source in its own text:
+//! `Display` is this error alone, `Debug` the whole chain, as a failed test prints it.
+
+use std::time::Duration;
+use std::{error, fmt, io};
+
+use tokio_postgres::error::SqlState;
+
+use crate::refusal::Refusal;
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something the lab could not do, told so that a person knows the next step.
+pub struct Error(Box<Failure>);
+
+struct Failure {
+    act: String,
+    node: Option<String>,
+    why: Why,
+    remedy: Option<String>,
+    log: Option<String>,
+}
+
+/// Why it failed. Private, so that reasons can be added: ask the [`Error`] instead.
+pub(crate) enum Why {
+    /// A setting has a value that nobody understands.
+    Setting { value: String, allowed: &'static str },
+    /// A cluster was described that cannot be built.
+    Topology(&'static str),
+    /// The machine does not have what the settings ask for.
+    Missing { there: String },
+    /// PostgreSQL said no.
+    Refused(Refusal),
+    /// PostgreSQL said yes where a refusal was expected.
+    Accepted,
+    /// The connection to PostgreSQL broke, or never came about.
+    Connection(tokio_postgres::Error),
+    /// A program ended with an error.
+    Command { line: String, status: Option<i64>, output: String },
+    /// A condition did not come about in time.
+    Deadline { waited: Duration, last: String },
+    /// A file or a socket.
+    Io(io::Error),
+    /// The container engine said no.
+    #[cfg(feature = "container")]
+    Engine(Box<dyn error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub(crate) fn new(act: impl Into<String>, why: Why) -> Self {
+        Self(Box::new(Failure { act: act.into(), node: None, why, remedy: None, log: None }))
+    }
+
+    pub(crate) fn io(act: impl Into<String>, source: io::Error) -> Self {
+        Self::new(act, Why::Io(source))
+    }
+
+    #[cfg(feature = "container")]
+    pub(crate) fn engine(
+        act: impl Into<String>,
+        source: impl Into<Box<dyn error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::new(act, Why::Engine(source.into()))
+    }
+
+    pub(crate) fn missing(act: impl Into<String>, there: impl Into<String>) -> Self {
+        Self::new(act, Why::Missing { there: there.into() })
+    }
+
+    pub(crate) fn sql(act: impl Into<String>, source: tokio_postgres::Error) -> Self {
+        let why = match source.as_db_error() {
+            Some(refused) => Why::Refused(Refusal::from_server(refused)),
+            None => Why::Connection(source),
+        };
+        Self::new(act, why)
+    }
+
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = Some(remedy.into());
+        self
+    }
+
+    pub(crate) fn on(mut self, node: impl Into<String>) -> Self {
+        self.0.node.get_or_insert(node.into());
+        self
+    }
+
+    pub(crate) fn log_tail(mut self, tail: impl Into<String>) -> Self {
+        self.0.log.get_or_insert(tail.into());
+        self
+    }
+
+    /// The node on which it happened, where there was one.
+    pub fn node(&self) -> Option<&str> {
+        self.0.node.as_deref()
+    }
+
+    /// What PostgreSQL said no with, if it was PostgreSQL that refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.0.why {
+            Why::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// The SQLSTATE of the refusal, if it was PostgreSQL that refused
+    /// (manual: Appendix A, PostgreSQL Error Codes).
+    pub fn code(&self) -> Option<&SqlState> {
+        self.refusal().and_then(Refusal::code)
+    }
+
+    /// Did a wait reach its deadline?
+    pub fn is_deadline(&self) -> bool {
+        matches!(self.0.why, Why::Deadline { .. })
+    }
+
+    /// Does this machine lack something that the settings ask for: an engine, an image, a
+    /// PostgreSQL installation, a version?
+    pub fn is_missing(&self) -> bool {
+        matches!(self.0.why, Why::Missing { .. })
+    }
+
+    /// Was a setting or a topology not understood, so that nothing was started at all?
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self.0.why, Why::Setting { .. } | Why::Topology(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failure = &self.0;
+        if let Some(node) = &failure.node {
+            write!(f, "{node}: ")?;
+        }
+        write!(f, "{}", failure.act)?;
+        write!(f, "{}", failure.why)?;
+        if let Some(remedy) = &failure.remedy {
+            write!(f, "\n  what to do: {remedy}")?;
+        }
+        if let Some(log) = &failure.log {
+            write!(f, "\n  last lines of its log:")?;
+            log.lines().try_for_each(|line| write!(f, "\n    | {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting { value, allowed } => {
+                write!(f, ": {value:?} is not understood\n  allowed: {allowed}")
+            }
+            Self::Topology(reason) => write!(f, ": {reason}"),
+            Self::Missing { there } => write!(f, "\n  what is there: {there}"),
+            Self::Refused(refusal) => write!(f, ": PostgreSQL refused: {refusal}"),
+            Self::Command { line, status, output } => {
+                match status {
+                    Some(status) => write!(f, ": exit status {status} of: {line}")?,
+                    None => write!(f, ": ended by a signal: {line}")?,
+                }
+                output.trim_end().lines().try_for_each(|line| write!(f, "\n    | {line}"))
+            }
+            Self::Deadline { waited, last } => {
+                write!(f, ": not within {waited:.1?}\n  seen last: {last}")
+            }
+            Self::Accepted => write!(f, ": PostgreSQL accepted it"),
+            Self::Connection(_) | Self::Io(_) => Ok(()),
+            #[cfg(feature = "container")]
+            Self::Engine(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = error::Error::source(self);
+        while let Some(cause) = source {
+            write!(f, "\n  because: {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.0.why {
+            Why::Connection(source) => Some(source),
+            Why::Io(source) => Some(source),
+            #[cfg(feature = "container")]
+            Why::Engine(source) => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_tells_the_next_step_and_leaves_the_source_to_debug() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "no such file");
+        let error = Error::io("reading the configuration", source)
+            .on("standby1")
+            .remedy("write it first")
+            .log_tail("LOG:  one\nLOG:  two");
+        assert_eq!(
+            error.to_string(),
+            "standby1: reading the configuration\n  what to do: write it first\n  \
+             last lines of its log:\n    | LOG:  one\n    | LOG:  two"
+        );
+        assert!(!error.to_string().contains("no such file"));
+        assert!(format!("{error:?}").ends_with("\n  because: no such file"));
+    }
+}

@@ -1,0 +1,222 @@
+//! A host in a container. Its main process sleeps, and servers are started in it by command: so a
+//! server can stop, crash, be rewound and start again on the same host. Any image with
+//! PostgreSQL's programs, a shell and a user `postgres` serves; its entry point is never used to
+//! make a server.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _};
+use testcontainers_modules::postgres::Postgres;
+use testcontainers_modules::testcontainers::bollard::container::LogOutput;
+use testcontainers_modules::testcontainers::bollard::errors::Error as DockerError;
+use testcontainers_modules::testcontainers::bollard::exec::{
+    CreateExecOptions, StartExecOptions, StartExecResults,
+};
+use testcontainers_modules::testcontainers::bollard::models::{HostConfig, PortBinding};
+use testcontainers_modules::testcontainers::core::IntoContainerPort as _;
+use testcontainers_modules::testcontainers::runners::AsyncRunner as _;
+use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
+use tokio::io::AsyncWrite;
+
+use super::engine::{Engine, Image};
+use super::{Endpoint, Output, PORT, Script, switch};
+use crate::error::{Error, Result};
+use crate::settings::{self, Settings};
+
+/// The directory of the server's socket; its data are in `data` below. Outside of every volume
+/// that images declare, so that it can become part of an image.
+pub(crate) const HOME: &str = "/tmp/lab";
+
+/// Seconds that a container lives without an armed switch.
+const FUSE: f64 = 10.0;
+
+/// The label all our containers carry; its value is the process that made them.
+pub(crate) const LABEL: &str = "replication-lab.process";
+
+/// A container that goes away with this process.
+pub struct Container {
+    engine: Arc<Engine>,
+    id: String,
+    inner: Option<ContainerAsync<Postgres>>,
+    path: String,
+    published: (String, u16),
+    _switch: Attached,
+    keep: bool,
+}
+
+type Attached = (
+    Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
+    Pin<Box<dyn AsyncWrite + Send>>,
+);
+
+impl Container {
+    /// Starts a container and arms its switch.
+    pub(crate) async fn start(
+        engine: Arc<Engine>,
+        image: &Image,
+        settings: &Settings,
+        node: &str,
+    ) -> Result<Self> {
+        let act = format!("starting a container of {}:{}", image.name, image.tag);
+        let fuse = FUSE * settings::timeout_factor();
+        let bind = engine.published.bind.clone();
+        let request = Postgres::default()
+            .with_name(&image.name)
+            .with_tag(&image.tag)
+            .with_cmd(["sh", "-c", switch::FUSE, "fuse", &fuse.to_string()])
+            .with_ready_conditions(Vec::new())
+            .with_user("postgres")
+            .with_mapped_port(0, PORT.tcp())
+            .with_hostname(node)
+            .with_label(LABEL, std::process::id().to_string())
+            .with_host_config_modifier(move |config| configure(config, &bind));
+        let inner = request.start().await.map_err(|source| Error::engine(act.as_str(), source))?;
+        let port = inner
+            .get_host_port_ipv4(PORT)
+            .await
+            .map_err(|source| Error::engine(act.as_str(), source))?;
+        let published = (engine.published.connect.clone(), port);
+        let switch = arm(&engine, inner.id(), settings.keep).await?;
+        let major = image.version.major();
+        Ok(Self {
+            engine,
+            id: inner.id().to_owned(),
+            inner: Some(inner),
+            path: format!(
+                "/usr/lib/postgresql/{major}/bin:/usr/pgsql-{major}/bin:/usr/local/sbin:\
+                 /usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            ),
+            published,
+            _switch: switch,
+            keep: settings.keep,
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::Tcp(self.published.0.clone(), self.published.1)
+    }
+
+    pub(crate) fn place(&self) -> String {
+        format!("container {}, {HOME}", self.id.get(..12).unwrap_or(&self.id))
+    }
+
+    pub(crate) async fn run(&self, script: &Script) -> Result<Output> {
+        let act = "running a command in a container";
+        let (exec, started) = self.exec(script, false).await?;
+        let StartExecResults::Attached { mut output, .. } = started else {
+            return Err(Error::engine(act, "the engine detached it unasked"));
+        };
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        while let Some(said) = output.next().await {
+            match said.map_err(|source| Error::engine(act, source))? {
+                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                said => stdout.extend_from_slice(&said.into_bytes()),
+            }
+        }
+        let ended = self.engine.docker.inspect_exec(&exec).await;
+        Ok(Output {
+            status: ended.map_err(|source| Error::engine(act, source))?.exit_code,
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    pub(crate) async fn spawn(&self, script: &Script) -> Result<()> {
+        self.exec(script, true).await.map(drop)
+    }
+
+    async fn exec(&self, script: &Script, detach: bool) -> Result<(String, StartExecResults)> {
+        let mut environment = vec![
+            format!("PATH={}", self.path),
+            format!("PGDATA={HOME}/data"),
+            format!("PGHOST={HOME}"),
+            "PGUSER=postgres".to_owned(),
+        ];
+        environment
+            .extend(script.environment.iter().map(|(name, value)| format!("{name}={value}")));
+        let options = CreateExecOptions {
+            attach_stdout: Some(!detach),
+            attach_stderr: Some(!detach),
+            env: Some(environment),
+            cmd: Some(["sh", "-c", &script.line].map(str::to_owned).to_vec()),
+            working_dir: Some(format!("{HOME}/data")),
+            ..CreateExecOptions::default()
+        };
+        exec(&self.engine, &self.id, options, detach).await
+    }
+
+    /// Removes the container and waits until it is gone.
+    pub(crate) async fn remove(mut self) -> Result<()> {
+        match self.inner.take() {
+            Some(inner) => {
+                inner.rm().await.map_err(|source| Error::engine("removing a container", source))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Container {
+    /// Outside of a runtime nobody can wait for the engine: the switch does the work then, and so
+    /// it does not when the container is to be kept.
+    fn drop(&mut self) {
+        let waiting = tokio::runtime::Handle::try_current().is_ok();
+        match self.inner.take() {
+            Some(inner) if !self.keep && waiting => drop(inner),
+            inner => std::mem::forget(inner),
+        }
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Container").field(&self.id).finish()
+    }
+}
+
+fn configure(config: &mut HostConfig, bind: &str) {
+    let binding = PortBinding { host_ip: Some(bind.to_owned()), host_port: None };
+    config.init = Some(true);
+    config.auto_remove = Some(true);
+    config.publish_all_ports = Some(false);
+    config.port_bindings = Some([(format!("{PORT}/tcp"), Some(vec![binding]))].into());
+    config.extra_hosts = Some(vec!["host.docker.internal:host-gateway".to_owned()]);
+}
+
+/// The end of this process closes the connection to the engine, the engine closes the switch's
+/// input, and the switch ends the container.
+async fn arm(engine: &Engine, id: &str, keep: bool) -> Result<Attached> {
+    let act = "arming the dead man's switch of a container";
+    let keep = if keep { "1" } else { "0" };
+    let options = CreateExecOptions {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        cmd: Some(["sh", "-c", switch::IN_CONTAINER, "switch", keep].map(str::to_owned).to_vec()),
+        ..CreateExecOptions::default()
+    };
+    let (_, started) = exec(engine, id, options, false).await?;
+    let StartExecResults::Attached { mut output, input } = started else {
+        return Err(Error::engine(act, "the engine detached it unasked"));
+    };
+    match output.next().await {
+        Some(Ok(_)) => Ok((output, input)),
+        Some(Err(source)) => Err(Error::engine(act, source)),
+        None => Err(Error::engine(act, "it ended at once")),
+    }
+}
+
+async fn exec(
+    engine: &Engine,
+    id: &str,
+    options: CreateExecOptions<String>,
+    detach: bool,
+) -> Result<(String, StartExecResults)> {
+    let act = "starting a command in a container";
+    let created = engine.docker.create_exec(id, options).await;
+    let exec = created.map_err(|source| Error::engine(act, source))?.id;
+    let how = StartExecOptions { detach, ..StartExecOptions::default() };
+    let started = engine.docker.start_exec(&exec, Some(how)).await;
+    Ok((exec, started.map_err(|source| Error::engine(act, source))?))
+}

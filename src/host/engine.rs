@@ -1,0 +1,258 @@
+//! The container engine, and the image that nodes run: found, chosen, pulled if it must be. It
+//! makes containers (see [`Container`]), never networks: engines have few of them to give.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use testcontainers_modules::testcontainers::bollard::Docker;
+use testcontainers_modules::testcontainers::bollard::query_parameters::{
+    CreateImageOptionsBuilder, InspectNetworkOptions, ListImagesOptions,
+};
+use testcontainers_modules::testcontainers::core::client::docker_client_instance;
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+
+use super::container::Container;
+use crate::error::{Error, Result};
+use crate::settings::{self, Settings};
+use crate::version::Version;
+
+/// What images are called: the official ones, and those built by `fixtures/images/build`.
+const NAMES: [&str; 2] = ["postgres", "replication-lab/postgres"];
+
+/// The version to pull where the settings name none and the engine has none.
+const TO_PULL: u16 = 18;
+
+const ANSWER: Duration = Duration::from_secs(5);
+const PULL: Duration = Duration::from_secs(300);
+const PROBE: Duration = Duration::from_secs(3);
+
+/// A container engine that answers.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) docker: Docker,
+    /// Its name and version, as it says.
+    pub version: String,
+    /// Where containers publish their ports, and where clients find them there.
+    pub(crate) published: Published,
+    gateway: Option<IpAddr>,
+    relay: OnceCell<RelayRoute>,
+}
+
+/// Where a container's port is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) bind: String,
+    pub(crate) connect: String,
+}
+
+/// How a container reaches a relay in this process: the relay listens at `bind`, the container
+/// connects to `address`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RelayRoute {
+    pub(crate) bind: IpAddr,
+    pub(crate) address: String,
+}
+
+/// An image with PostgreSQL's programs in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The image's name without its tag.
+    pub name: String,
+    /// Its tag.
+    pub tag: String,
+    /// The PostgreSQL version in it.
+    pub version: Version,
+}
+
+impl Engine {
+    /// Asks for the engine that `DOCKER_HOST` or the usual sockets name.
+    pub(crate) async fn connect() -> Result<Self> {
+        let act = "asking the container engine";
+        let remedy = "start Docker or Podman's Docker socket, set DOCKER_HOST to it, \
+                      or set LAB_HOST=local";
+        let docker = docker_client_instance()
+            .await
+            .map_err(|source| Error::engine(act, source).remedy(remedy))?;
+        let version = tokio::time::timeout(ANSWER, docker.version())
+            .await
+            .map_err(|late| Error::engine(act, late).remedy(remedy))?
+            .map_err(|source| Error::engine(act, source).remedy(remedy))?;
+        let gateway = bridge_gateway(&docker).await;
+        let published = published(settings::docker_host().as_deref(), gateway).await;
+        let version = version.version.unwrap_or_default();
+        Ok(Self { docker, version, published, gateway, relay: OnceCell::new() })
+    }
+
+    /// The image that the settings ask for, if the engine has it: `LAB_IMAGE`, or one of the
+    /// version they name, or else the newest stable one.
+    pub(crate) async fn find_image(&self, settings: &Settings) -> Result<Option<Image>> {
+        let images = self.images().await?;
+        if let Some(reference) = &settings.image {
+            return named(reference, settings.version.as_ref()).map(Some);
+        }
+        let fits = |image: &&Image| match &settings.version {
+            Some(wanted) => image.version.major() == wanted.major(),
+            None => image.version.is_stable(),
+        };
+        let rank = |image: &&Image| (image.version.major(), image.name == NAMES[0]);
+        Ok(images.iter().filter(fits).max_by_key(rank).cloned())
+    }
+
+    /// Every image the engine has under the names that count.
+    pub async fn images(&self) -> Result<Vec<Image>> {
+        let listed = self
+            .docker
+            .list_images(None::<ListImagesOptions>)
+            .await
+            .map_err(|source| Error::engine("listing the engine's images", source))?;
+        let tags = listed.iter().flat_map(|image| &image.repo_tags);
+        let known = tags.filter_map(|tag| {
+            let (name, tag) = tag.rsplit_once(':')?;
+            let version = tag.parse().ok()?;
+            let (name, tag) = (name.to_owned(), tag.to_owned());
+            NAMES.contains(&name.as_str()).then_some(Image { name, tag, version })
+        });
+        Ok(known.collect())
+    }
+
+    /// Gets the official image of the version that the settings name.
+    pub(crate) async fn pull(&self, settings: &Settings) -> Result<Image> {
+        let tag = settings.version.as_ref().map_or(TO_PULL.to_string(), Version::to_string);
+        let act = format!("pulling the image postgres:{tag}");
+        let options = CreateImageOptionsBuilder::new().from_image(NAMES[0]).tag(&tag).build();
+        let pull =
+            self.docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) });
+        let deadline = PULL.mul_f64(settings::timeout_factor());
+        let pulled = match tokio::time::timeout(deadline, pull).await {
+            Ok(pulled) => pulled.map_err(|source| Error::engine(act.as_str(), source)),
+            Err(late) => Err(Error::engine(act.as_str(), late)),
+        };
+        let remedy = format!(
+            "where no registry answers: fixtures/images/build {tag}; or name an image that is \
+             there with LAB_IMAGE; or LAB_HOST=local"
+        );
+        pulled.map_err(|error| error.remedy(remedy))?;
+        named(&format!("{}:{tag}", NAMES[0]), settings.version.as_ref())
+    }
+
+    /// How containers reach relays of this process, found by trying, once per process.
+    pub(crate) async fn relay_route(
+        &self,
+        from: &Container,
+        settings: &Settings,
+    ) -> Result<RelayRoute> {
+        let found = self.relay.get_or_try_init(async || {
+            let candidates = self.relay_candidates(settings);
+            for candidate in &candidates {
+                if self.reaches(from, candidate).await {
+                    return Ok(candidate.clone());
+                }
+            }
+            let tried: Vec<_> = candidates.into_iter().map(|route| route.address).collect();
+            let act = "looking for an address under which containers reach this process";
+            Err(Error::missing(act, format!("no answer at {}", tried.join(", "))).remedy(
+                "allow connections from the container bridge to this machine (firewall), or set \
+                 LAB_RELAY_ADDRESS to an address that containers reach, or LAB_HOST=local",
+            ))
+        });
+        found.await.cloned()
+    }
+
+    fn relay_candidates(&self, settings: &Settings) -> Vec<RelayRoute> {
+        let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if let Some(address) = &settings.relay_address {
+            return vec![RelayRoute { bind: anywhere, address: address.clone() }];
+        }
+        let own = |own: IpAddr| RelayRoute { bind: own, address: own.to_string() };
+        let desktop = RelayRoute { bind: anywhere, address: "host.docker.internal".to_owned() };
+        let facing = self.gateway.and_then(own_address_towards).map(own);
+        self.gateway.map(own).into_iter().chain([desktop]).chain(facing).collect()
+    }
+
+    /// A connection that arrives here is proof; what it says does not matter.
+    async fn reaches(&self, from: &Container, route: &RelayRoute) -> bool {
+        let Ok(listener) = TcpListener::bind((route.bind, 0)).await else {
+            return false;
+        };
+        let Ok(port) = listener.local_addr().map(|address| address.port()) else {
+            return false;
+        };
+        let probe = super::Script::new(format!("pg_isready -h {} -p {port} -t 2", route.address));
+        let knock = async {
+            let _ = from.run(&probe).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            arrived = tokio::time::timeout(PROBE, listener.accept()) => matches!(arrived, Ok(Ok(_))),
+            never = knock => never,
+        }
+    }
+}
+
+/// An image by its reference; its version from its tag, or from the settings.
+fn named(reference: &str, wanted: Option<&Version>) -> Result<Image> {
+    let colon = reference.rfind(':').filter(|colon| !reference[*colon..].contains('/'));
+    let (name, tag) = match colon {
+        Some(colon) => (&reference[..colon], &reference[colon + 1..]),
+        None => (reference, "latest"),
+    };
+    let version = wanted.cloned().or_else(|| tag.split('-').next()?.parse().ok());
+    let image = |version| Image { name: name.to_owned(), tag: tag.to_owned(), version };
+    version.map(image).ok_or_else(|| {
+        Error::missing(
+            format!("looking at the image {reference}"),
+            "a tag that does not say which PostgreSQL is in it",
+        )
+        .remedy("set LAB_PG to the version that is in the image")
+    })
+}
+
+async fn bridge_gateway(docker: &Docker) -> Option<IpAddr> {
+    let bridge = docker.inspect_network("bridge", None::<InspectNetworkOptions>).await.ok()?;
+    let configs = bridge.ipam?.config?;
+    configs.into_iter().find_map(|config| config.gateway?.parse().ok())
+}
+
+/// On a Unix socket the engine is this machine's, and a port on the loopback is enough; unless
+/// this process is itself in a container, with the socket mounted: then its loopback is not the
+/// engine's. Over TCP the engine is another machine's, and the port must be open there.
+async fn published(docker_host: Option<&str>, gateway: Option<IpAddr>) -> Published {
+    let remote = docker_host.and_then(|url| {
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.split(['/', ':']).next()?;
+        (scheme != "unix").then(|| host.to_owned())
+    });
+    let inside = Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists();
+    match (remote, gateway) {
+        (Some(host), _) => Published { bind: "0.0.0.0".to_owned(), connect: host },
+        (None, Some(gateway)) if inside && TcpListener::bind((gateway, 0)).await.is_err() => {
+            Published { bind: gateway.to_string(), connect: gateway.to_string() }
+        }
+        _ => Published { bind: "127.0.0.1".to_owned(), connect: "127.0.0.1".to_owned() },
+    }
+}
+
+/// The address of this machine that packets towards `there` leave from; nothing is sent.
+fn own_address_towards(there: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((there, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_known_by_its_tag_or_by_the_version_that_was_asked_for() {
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        let image = named("postgres:17-bookworm", None).unwrap();
+        assert_eq!((image.tag.as_str(), image.version.major()), ("17-bookworm", 17));
+        let image = named("registry:5000/mine", Some(&version("16"))).unwrap();
+        assert_eq!((image.name.as_str(), image.tag.as_str()), ("registry:5000/mine", "latest"));
+        assert!(named("mine:latest", None).unwrap_err().to_string().contains("LAB_PG"));
+    }
+}

@@ -1,0 +1,150 @@
+//! PostgreSQL as installed on this machine: which versions, and where their programs are. It
+//! installs nothing.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::error::{Error, Result};
+use crate::settings::{self, Settings};
+use crate::version::Version;
+
+/// What a directory must have to count as an installation with a server.
+const PROGRAMS: [&str; 4] = ["postgres", "initdb", "pg_ctl", "pg_basebackup"];
+
+/// Directories of many versions: what stands for `*` is the version.
+const USUAL_PLACES: [(&str, &str); 6] = [
+    ("/usr/lib/postgresql", "bin"),
+    ("/usr/pgsql-", "bin"),
+    ("/usr/local/pgsql", "bin"),
+    ("/opt/homebrew/opt/postgresql@", "bin"),
+    ("/usr/local/opt/postgresql@", "bin"),
+    ("/Applications/Postgres.app/Contents/Versions", "bin"),
+];
+
+/// One installed PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The directory of its programs.
+    pub bin: PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Installation {
+    /// The installation that the settings ask for: of the version they name, or else the newest
+    /// stable one.
+    pub async fn find(settings: &Settings) -> Result<Self> {
+        let installed = Self::all(settings).await;
+        let fits = |found: &&Self| match &settings.version {
+            Some(wanted) => found.version.major() == wanted.major(),
+            None => true,
+        };
+        let best = installed.iter().filter(fits).max_by_key(|found| {
+            (found.version.is_stable(), found.version.major(), found.version.clone())
+        });
+        best.cloned().ok_or_else(|| Self::missing(settings, &installed))
+    }
+
+    /// Every installation there is, each once. With `LAB_PG_BIN` only that one.
+    pub async fn all(settings: &Settings) -> Vec<Self> {
+        let places = match &settings.bin {
+            Some(bin) => vec![bin.clone()],
+            None => [settings::search_path(), usual_places()].concat(),
+        };
+        let mut found: Vec<Self> = Vec::new();
+        for place in places {
+            let Some(bin) = programs(&place) else {
+                continue;
+            };
+            if found.iter().all(|known| known.bin != bin) {
+                found.extend(Self::in_directory(bin).await);
+            }
+        }
+        found
+    }
+
+    async fn in_directory(bin: PathBuf) -> Option<Self> {
+        let mut ask = super::local::command(bin.join("postgres"));
+        let answer = ask.arg("--version").stdin(Stdio::null()).output().await.ok()?;
+        let version = Version::of_program(&String::from_utf8_lossy(&answer.stdout))?;
+        Some(Self { bin, version })
+    }
+
+    /// `PATH` with these programs first.
+    pub(crate) fn path(&self) -> OsString {
+        let others = settings::search_path();
+        let all = std::iter::once(self.bin.clone()).chain(others);
+        std::env::join_paths(all).unwrap_or_else(|_| self.bin.clone().into_os_string())
+    }
+
+    fn missing(settings: &Settings, installed: &[Self]) -> Error {
+        let wanted =
+            settings.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
+        let act = format!("looking for PostgreSQL{wanted} on this machine");
+        let there = match (installed, &settings.bin) {
+            ([], Some(bin)) => {
+                format!("no {} in LAB_PG_BIN={}", PROGRAMS.join(", "), bin.display())
+            }
+            ([], None) => format!("no {} in PATH or the usual places", PROGRAMS.join(", ")),
+            (some, _) => some
+                .iter()
+                .map(|found| format!("{} in {}", found.version, found.bin.display()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let major = settings.version.as_ref().map(Version::major);
+        let package = major.map_or("postgresql".to_owned(), |major| format!("postgresql-{major}"));
+        let brew = major.map_or("postgresql".to_owned(), |major| format!("postgresql@{major}"));
+        Error::missing(act, there).remedy(format!(
+            "apt-get install {package}, dnf install postgresql-server, or brew install {brew}; \
+             or set LAB_PG_BIN to the directory of its programs"
+        ))
+    }
+}
+
+/// The directory that really has the programs of `place`: distributions link single programs into
+/// other directories.
+fn programs(place: &Path) -> Option<PathBuf> {
+    let real = place.join("postgres").canonicalize().ok()?;
+    let bin = real.parent()?;
+    PROGRAMS.iter().all(|program| bin.join(program).exists()).then(|| bin.to_owned())
+}
+
+fn usual_places() -> Vec<PathBuf> {
+    USUAL_PLACES.iter().flat_map(|(stem, programs)| versions_of(stem, programs)).collect()
+}
+
+/// `/usr/lib/postgresql/15/bin`, but also `/usr/pgsql-15/bin` and `/usr/local/pgsql/bin`.
+fn versions_of(stem: &str, programs: &str) -> Vec<PathBuf> {
+    let stem = Path::new(stem);
+    let entries = |directory: &Path| -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(directory);
+        listed.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let below = entries(stem);
+    let beside = stem.parent().map(entries).unwrap_or_default();
+    let beside = beside.into_iter().filter(|path| {
+        path.as_os_str().as_encoded_bytes().starts_with(stem.as_os_str().as_encoded_bytes())
+    });
+    below.into_iter().chain(beside).map(|version| version.join(programs)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_without_a_server_is_named_in_the_error() {
+        let empty = tempfile::tempdir().unwrap();
+        let bin = Some(empty.path().to_owned());
+        let settings =
+            Settings { bin, version: Some("17".parse().unwrap()), ..Settings::default() };
+        let error = Installation::find(&settings).await.unwrap_err();
+        assert!(error.is_missing());
+        let said = error.to_string();
+        for part in ["PostgreSQL 17", "LAB_PG_BIN", "postgresql-17", "what to do"] {
+            assert!(said.contains(part), "{part:?} is missing in: {said}");
+        }
+    }
+}

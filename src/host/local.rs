@@ -1,0 +1,175 @@
+//! A host without containers: a directory on this machine with a server's data and its Unix
+//! socket, mode 0700. Nothing in it ever listens on TCP, so no port is ever picked.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use nix::unistd::{Uid, User};
+use rand::Rng as _;
+use tokio::process::Command;
+
+use super::installation::Installation;
+use super::switch::Switch;
+use super::{Endpoint, Output, PORT, Script};
+use crate::error::{Error, Result};
+use crate::settings::{self, Settings};
+
+/// The longest path of a Unix socket, without its final NUL: 107 on Linux, 103 on macOS.
+const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// A directory on this machine, with everything a server has.
+#[derive(Debug)]
+pub struct Local {
+    installation: Arc<Installation>,
+    account: Option<Account>,
+    home: PathBuf,
+    switch: Switch,
+    keep: bool,
+    removed: bool,
+}
+
+impl Local {
+    /// Makes the directory and arms its switch.
+    pub(crate) fn create(
+        installation: Arc<Installation>,
+        settings: &Settings,
+        node: &str,
+    ) -> Result<Self> {
+        let account = Account::for_servers()?;
+        let mark: u32 = rand::rng().random();
+        let home = settings.dir.join(format!("lab-{}-{mark:08x}-{node}", std::process::id()));
+        let home = std::path::absolute(&home)
+            .map_err(|source| Error::io(format!("looking at {}", home.display()), source))?;
+        check_socket_path(&home)?;
+        let owner = account.as_ref().map(|account| account.name.as_str());
+        let switch = Switch::arm(&home, owner, settings.keep)?;
+        Ok(Self { installation, account, home, switch, keep: settings.keep, removed: false })
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::Unix(self.home.clone())
+    }
+
+    pub(crate) async fn run(&self, script: &Script) -> Result<Output> {
+        let output = self.command(script).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let output = output.await.map_err(|source| self.cannot_run(source))?;
+        Ok(Output {
+            status: output.status.code().map(i64::from),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// The child outlives the handle; tokio reaps it.
+    pub(crate) fn spawn(&self, script: &Script) -> Result<()> {
+        let mut command = self.command(script);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(false);
+        command.spawn().map(drop).map_err(|source| self.cannot_run(source))
+    }
+
+    fn command(&self, script: &Script) -> Command {
+        let mut command = command("sh");
+        command
+            .args(["-c", &script.line])
+            .env_clear()
+            .envs(settings::inherited())
+            .env("PATH", self.installation.path())
+            .env("PGDATA", self.home.join("data"))
+            .env("PGHOST", &self.home)
+            .env("PGUSER", "postgres")
+            .envs(script.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.home.join("data"))
+            .stdin(Stdio::null())
+            .process_group(self.switch.group())
+            .kill_on_drop(true);
+        if let Some(account) = &self.account {
+            command.uid(account.uid).gid(account.gid);
+        }
+        command
+    }
+
+    fn cannot_run(&self, source: std::io::Error) -> Error {
+        Error::io(format!("running a program in {}", self.home.display()), source)
+            .remedy("every user must be able to enter LAB_DIR (by default the temporary directory)")
+    }
+
+    /// Quits the server and removes the directory.
+    pub(crate) async fn remove(mut self) -> Result<()> {
+        self.removed = true;
+        let act = "waiting for the dead man's switch of a local host";
+        tokio::task::spawn_blocking(move || self.switch.pull())
+            .await
+            .map_err(|source| Error::io(act, source.into()))?
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        match (self.removed, self.keep) {
+            (true, _) => {}
+            (false, true) => self.switch.let_go(),
+            (false, false) => {
+                let _ = self.switch.pull();
+            }
+        }
+    }
+}
+
+/// The account that servers run under where this process is root: PostgreSQL refuses root.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) name: String,
+}
+
+impl Account {
+    /// None where this process is not root: servers then run as its own user.
+    pub(crate) fn for_servers() -> Result<Option<Self>> {
+        if !Uid::effective().is_root() {
+            return Ok(None);
+        }
+        let known = ["postgres", "_postgres", "nobody"];
+        let user = known.iter().find_map(|name| User::from_name(name).ok().flatten());
+        let account =
+            |user: User| Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name };
+        user.map(|user| Some(account(user))).ok_or_else(|| {
+            let act = "looking for a user to run servers as, because PostgreSQL refuses root";
+            Error::missing(act, format!("no user of these: {}", known.join(", ")))
+                .remedy("useradd --system postgres, or do not run as root")
+        })
+    }
+}
+
+fn check_socket_path(home: &Path) -> Result<()> {
+    let length = home.join(format!(".s.PGSQL.{PORT}")).as_os_str().len();
+    if length <= SOCKET_PATH {
+        return Ok(());
+    }
+    let act = format!("looking at {} as the directory of a Unix socket", home.display());
+    let there = format!("a socket path of {length} bytes; the system takes {SOCKET_PATH}");
+    Err(Error::missing(act, there).remedy("set LAB_DIR to a shorter path"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "host/ runs programs")]
+pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused_with_the_limit() {
+        check_socket_path(Path::new("/tmp/lab-1-00000000-primary")).unwrap();
+        let error = check_socket_path(&Path::new("/tmp").join("x".repeat(100))).unwrap_err();
+        assert!(error.is_missing());
+        assert!(error.to_string().contains("LAB_DIR"), "{error}");
+    }
+}

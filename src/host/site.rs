@@ -1,0 +1,217 @@
+//! Where the hosts of this run come from: a container engine with an image, or an installation on
+//! this machine. Chosen from the settings and from what is there, and told in one line; a choice
+//! is never changed in the middle of a cluster.
+
+use std::fmt;
+use std::io::Write as _;
+use std::sync::{Arc, Once};
+
+#[cfg(feature = "container")]
+use super::container::Container;
+#[cfg(feature = "container")]
+use super::engine::{Engine, Image};
+use super::installation::Installation;
+use super::local::Local;
+use super::{Endpoint, Host};
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::settings::{HostChoice, Settings};
+use crate::version::{NEWEST_KNOWN, Version};
+
+/// Where hosts come from, and why.
+#[derive(Clone, Debug)]
+pub struct Site {
+    ground: Ground,
+    why: String,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+enum Ground {
+    #[cfg(feature = "container")]
+    Container(Arc<Engine>, Image),
+    Local(Arc<Installation>),
+}
+
+impl Site {
+    /// Chooses as the settings say. With `LAB_HOST=auto`: an engine that answers and has the image;
+    /// else an installation that fits; else an image that the engine can pull.
+    pub async fn choose(settings: &Settings) -> Result<Self> {
+        let site = match settings.host {
+            HostChoice::Local => Self::local(settings, "LAB_HOST=local").await,
+            HostChoice::Container => Self::container(settings).await,
+            HostChoice::Auto => Self::auto(settings).await,
+        }?;
+        site.announce();
+        Ok(site)
+    }
+
+    async fn local(settings: &Settings, why: &str) -> Result<Self> {
+        let installation = Installation::find(settings).await?;
+        let settings = settings.clone();
+        Ok(Self { ground: Ground::Local(Arc::new(installation)), why: why.to_owned(), settings })
+    }
+
+    #[cfg(not(feature = "container"))]
+    async fn container(_: &Settings) -> Result<Self> {
+        let act = "looking for a container engine";
+        Err(Error::missing(act, "a lab that was built without the feature \"container\"")
+            .remedy("build it with the feature \"container\", or set LAB_HOST=local"))
+    }
+
+    #[cfg(not(feature = "container"))]
+    async fn auto(settings: &Settings) -> Result<Self> {
+        Self::local(settings, "this lab was built without the feature \"container\"").await
+    }
+
+    #[cfg(feature = "container")]
+    async fn container(settings: &Settings) -> Result<Self> {
+        let engine = Engine::connect().await?;
+        let image = match engine.find_image(settings).await? {
+            Some(image) => image,
+            None => engine.pull(settings).await?,
+        };
+        Ok(Self::on(engine, image, "LAB_HOST=container", settings))
+    }
+
+    #[cfg(feature = "container")]
+    fn on(engine: Engine, image: Image, why: impl Into<String>, settings: &Settings) -> Self {
+        let ground = Ground::Container(Arc::new(engine), image);
+        Self { ground, why: why.into(), settings: settings.clone() }
+    }
+
+    #[cfg(feature = "container")]
+    async fn auto(settings: &Settings) -> Result<Self> {
+        let engine = match Engine::connect().await {
+            Ok(engine) => engine,
+            Err(silent) => {
+                let local = Self::local(settings, "no container engine answers").await;
+                return local.map_err(|missing| neither(&silent, &missing));
+            }
+        };
+        if let Some(image) = engine.find_image(settings).await? {
+            return Ok(Self::on(engine, image, "a container engine answers and has it", settings));
+        }
+        match Self::local(settings, "the container engine has no image of it").await {
+            Ok(local) => Ok(local),
+            Err(missing) => match engine.pull(settings).await {
+                Ok(image) => Ok(Self::on(engine, image, "it was pulled just now", settings)),
+                Err(refused) => Err(neither(&refused, &missing)),
+            },
+        }
+    }
+
+    /// Another site, when containers turn out not to reach this process. Only `auto` may change.
+    pub(crate) async fn instead(&self, broken: Error) -> Result<Self> {
+        if self.settings.host != HostChoice::Auto || self.kind() == "local" {
+            return Err(broken);
+        }
+        let local = Self::local(&self.settings, "containers do not reach this process").await;
+        let local = local.map_err(|missing| neither(&broken, &missing))?;
+        local.tell();
+        Ok(local)
+    }
+
+    /// The PostgreSQL version that servers here are of; the minor one only where it is known
+    /// before a server runs.
+    pub fn version(&self) -> &Version {
+        match &self.ground {
+            #[cfg(feature = "container")]
+            Ground::Container(_, image) => &image.version,
+            Ground::Local(installation) => &installation.version,
+        }
+    }
+
+    /// `container` or `local`.
+    pub fn kind(&self) -> &'static str {
+        match &self.ground {
+            #[cfg(feature = "container")]
+            Ground::Container(..) => "container",
+            Ground::Local(_) => "local",
+        }
+    }
+
+    /// The settings it was chosen with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The installation, where nodes can be copied from a template.
+    pub(crate) fn installation(&self) -> Option<&Installation> {
+        match &self.ground {
+            #[cfg(feature = "container")]
+            Ground::Container(..) => None,
+            Ground::Local(installation) => Some(installation),
+        }
+    }
+
+    /// A new, empty host.
+    pub(crate) async fn host(&self, node: &str) -> Result<Host> {
+        match &self.ground {
+            #[cfg(feature = "container")]
+            Ground::Container(engine, image) => {
+                let engine = Arc::clone(engine);
+                let container = Container::start(engine, image, &self.settings, node).await;
+                container.map(Box::new).map(Host::Container).map_err(|error| error.on(node))
+            }
+            Ground::Local(installation) => {
+                let local = Local::create(Arc::clone(installation), &self.settings, node);
+                local.map(Host::Local).map_err(|error| error.on(node))
+            }
+        }
+    }
+
+    /// A way from `host` to a server at `upstream`.
+    pub(crate) async fn link(&self, host: &Host, upstream: Endpoint) -> Result<Link> {
+        match (&self.ground, host) {
+            #[cfg(feature = "container")]
+            (Ground::Container(engine, _), Host::Container(container)) => {
+                let route = engine.relay_route(container, &self.settings).await?;
+                Link::open((route.bind, 0).into(), Some(route.address), upstream).await
+            }
+            _ => Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await,
+        }
+    }
+
+    /// Says what was chosen, once per process, past the capture of test harnesses.
+    fn announce(&self) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| self.tell());
+    }
+
+    fn tell(&self) {
+        let _ = writeln!(std::io::stderr(), "replication-lab: {self}");
+        if self.version().major() > NEWEST_KNOWN {
+            let version = self.version();
+            let _ = writeln!(
+                std::io::stderr(),
+                "replication-lab: warning: PostgreSQL {version} is newer than this lab knows; \
+                 its pages may differ"
+            );
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.ground {
+            #[cfg(feature = "container")]
+            Ground::Container(engine, image) => {
+                let Engine { version, .. } = engine.as_ref();
+                write!(f, "containers of {}:{} on engine {version}", image.name, image.tag)?;
+            }
+            Ground::Local(installation) => {
+                let Installation { bin, version } = installation.as_ref();
+                write!(f, "local processes, PostgreSQL {version} from {}", bin.display())?;
+            }
+        }
+        write!(f, " ({})", self.why)
+    }
+}
+
+#[cfg(feature = "container")]
+fn neither(engine: &Error, installation: &Error) -> Error {
+    let there = format!("{engine:?}\n  and {installation:?}").replace('\n', "\n  ");
+    Error::missing("looking for somewhere to run PostgreSQL", there)
+        .remedy("either of the two will do; the shortest way is apt-get install postgresql")
+}

@@ -1,0 +1,131 @@
+//! The dead man's switch: a helper outside this process that holds the other end of a pipe and
+//! cleans up when the pipe ends, be it by a panic, a signal or `kill -9`. It is the only way a
+//! host's directory and processes go away, also after a test that went well; it never acts while
+//! this process lives and has not asked.
+//!
+//! ```text
+//!   this process ──pipe──▶ sh: read order ─▶ end of file, or an order: quit servers, remove
+//!        │                        └────────▶ end of file and LAB_KEEP=1: leave all as it is
+//!        └─ every process of a local host is in the switch's process group
+//! ```
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::settings;
+
+/// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` 1 to keep everything
+/// when nobody gives an order.
+///
+/// QUIT is PostgreSQL's immediate shutdown; CONT first, for what was frozen. A server that was
+/// killed leaves its `postmaster.pid`, whose seventh line names its shared memory. Backends are
+/// in sessions of their own and go with their postmaster, unless they were frozen when it was
+/// killed: those are found by the directory they work in. KILL at the end is for whatever is left
+/// in the group, and for this script.
+const LOCAL: &str = r#"
+trap '' HUP INT TERM QUIT
+mkdir -m 700 "$1" && mkdir -m 700 "$1/data" || exit 1
+[ -z "$2" ] || chown -R "$2" "$1" || { rmdir "$1/data" "$1"; exit 1; }
+echo ready
+read -r order || [ "$3" != 1 ] || exit 0
+kill -CONT 0
+kill -QUIT 0
+looks=0
+while [ $looks -lt 120 ] && read -r pid 2>/dev/null <"$1/data/postmaster.pid" && kill -0 "$pid" 2>/dev/null
+do sleep 0.05; looks=$((looks + 1))
+done
+memory=$(sed -n '7s/^ *[0-9]* *//p' "$1/data/postmaster.pid" 2>/dev/null)
+[ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
+for process in /proc/[0-9]*
+do [ "$process/cwd" -ef "$1/data" ] && kill -KILL "${process#/proc/}"
+done 2>/dev/null
+looks=0
+until rm -rf "$1" 2>/dev/null || [ $looks -ge 40 ]
+do sleep 0.05; looks=$((looks + 1))
+done
+kill -KILL 0
+"#;
+
+/// The same for a container, as an exec in it: the end of process 1 is the end of the container,
+/// which the engine then removes. `$1` as `$3` above.
+#[cfg(feature = "container")]
+pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/tmp/lab/armed && echo armed
+read -r order || [ "$1" != 1 ] || exit 0
+kill -TERM 1"#;
+
+/// What process 1 of a container does: it ends by itself unless the switch is armed in time, so
+/// that a start that is cancelled half-way leaves no container. `$1` the seconds.
+#[cfg(feature = "container")]
+pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /tmp/lab/armed ] && exec sleep infinity"#;
+
+/// The switch of one local host.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    helper: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Switch {
+    /// Makes `home` and `home/data` for `owner`, to be removed when this process ends.
+    pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool) -> Result<Self> {
+        let act = || format!("making the directory {} for a server", home.display());
+        let remedy = "set LAB_DIR to a directory that can be written to";
+        let mut helper = sh()
+            .args(["-c", LOCAL, "replication-lab-switch"])
+            .arg(home)
+            .arg(owner.unwrap_or(""))
+            .arg(if keep { "1" } else { "0" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|source| Error::io(act(), source))?;
+        let mut answer = String::new();
+        if let Some(stdout) = helper.stdout.take() {
+            let _ = BufReader::new(stdout).read_line(&mut answer);
+        }
+        let pipe = helper.stdin.take();
+        if answer.trim() == "ready" {
+            return Ok(Self { helper, pipe });
+        }
+        drop(pipe);
+        let said = helper.wait_with_output().map_err(|source| Error::io(act(), source))?;
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        Err(Error::io(act(), std::io::Error::other(said)).remedy(remedy))
+    }
+
+    /// The process group that every process of the host belongs to.
+    pub(crate) fn group(&self) -> i32 {
+        i32::try_from(self.helper.id()).unwrap_or_default()
+    }
+
+    /// Cleans up now, and comes back when all is gone.
+    pub(crate) fn pull(&mut self) -> Result<()> {
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = pipe.write_all(b"remove\n");
+        }
+        let act = "waiting for the dead man's switch of a local host";
+        let status = self.helper.wait().map_err(|source| Error::io(act, source))?;
+        match status.signal() {
+            Some(nix::libc::SIGKILL) | None => Ok(()),
+            Some(_) => Err(Error::io(act, std::io::Error::other(status.to_string()))),
+        }
+    }
+
+    /// Lets go without an order: what happens then was said when it was armed.
+    pub(crate) fn let_go(&mut self) {
+        drop(self.pipe.take());
+        let _ = self.helper.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "host/ runs programs")]
+fn sh() -> Command {
+    let mut command = Command::new("sh");
+    command.env_clear().envs(settings::inherited());
+    command
+}

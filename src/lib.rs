@@ -1,0 +1,72 @@
+//! PostgreSQL streaming replication, proven by tests.
+//!
+//! The lab brings up real primary/standby clusters, in containers or as processes on this machine,
+//! breaks them on purpose, and tells what happened.
+//!
+//! ```text
+//!  describe        act                              observe           record        judge / render
+//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, catchup  ─▶ Notebook ─▶ page (a snapshot)
+//!                  │        (PostgreSQL) (commands)                      │
+//!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON)
+//! ```
+//!
+//! ```no_run
+//! use replication_lab::{Result, Topology};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let pair = Topology::pair().start().await?;
+//!     pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
+//!     pair.wait_for_catchup("standby1").await?;
+//!     let a: i32 = pair.node("standby1")?.session().await?.value("SELECT a FROM t").await?;
+//!     assert_eq!(a, 1);
+//!     pair.stop().await
+//! }
+//! ```
+//!
+//! # Glossary
+//!
+//! - **cluster**: a primary and its standbys. (In PostgreSQL's manual it is one data directory.)
+//! - **acked**: a commit that the client got an answer for.
+//! - **crash**: SIGKILL of a server; what it had written is in the page cache and stays.
+//! - **fact**: what is the same on every run of a PostgreSQL version.
+//! - **measurement**: what differs from run to run.
+//! - **learning**: a sentence to take home, with the facts that prove it.
+
+mod basebackup;
+pub mod catchup;
+mod cluster;
+pub mod conf;
+mod error;
+mod host;
+mod link;
+mod node;
+mod notebook;
+pub mod page;
+pub mod record;
+pub mod refusal;
+mod session;
+pub mod settings;
+pub mod stat;
+pub mod topology;
+pub mod version;
+pub mod wait;
+pub mod wal;
+
+pub use basebackup::{Source, base_backup};
+pub use cluster::Cluster;
+pub use conf::Conf;
+pub use error::{Error, Result};
+#[cfg(feature = "container")]
+pub use host::engine::{Engine, Image};
+pub use host::installation::Installation;
+pub use host::site::Site;
+pub use host::{Endpoint, Host, Script, Signal};
+pub use link::Link;
+pub use node::{Node, Shutdown};
+pub use notebook::{Notebook, Proof};
+pub use refusal::Refusal;
+pub use session::Session;
+pub use settings::{HostChoice, Settings};
+pub use topology::Topology;
+pub use version::Version;

@@ -1,0 +1,294 @@
+//! One PostgreSQL server on a host: made, configured, started, stopped, crashed, promoted. Base
+//! backups, statistics, waits and workloads are elsewhere; a node never knows whom it follows.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio_postgres::Config;
+
+use crate::conf::Conf;
+use crate::error::{Error, Result};
+use crate::host::template::INITDB;
+use crate::host::{Endpoint, Host, Script, Signal};
+use crate::notebook::Notebook;
+use crate::record::Event;
+use crate::session::Session;
+use crate::settings;
+use crate::wait::{PATIENCE, Seen, until};
+use crate::wal::{History, Timeline};
+
+/// Who may connect: everybody with a password, for replication too.
+const HBA: &str = "local all all scram-sha-256\nlocal replication all scram-sha-256\n\
+                   host all all all scram-sha-256\nhost replication all all scram-sha-256\n";
+
+/// How many lines of a log an error shows.
+const TAIL: usize = 15;
+
+/// A PostgreSQL server.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    host: Host,
+    password: String,
+    notebook: Notebook,
+    launches: AtomicU32,
+}
+
+/// How a server is told to stop (manual: Shutting Down the Server).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Waits for its clients to go.
+    Smart,
+    /// Ends its clients, sends the standbys everything, writes a checkpoint.
+    Fast,
+    /// Ends at once; the next start recovers.
+    Immediate,
+}
+
+impl Shutdown {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Smart => "smart",
+            Self::Fast => "fast",
+            Self::Immediate => "immediate",
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn new(name: &str, host: Host, password: &str, notebook: &Notebook) -> Self {
+        Self {
+            name: name.to_owned(),
+            host,
+            password: password.to_owned(),
+            notebook: notebook.clone(),
+            launches: AtomicU32::new(0),
+        }
+    }
+
+    /// Its name, which is its `cluster_name` and, as a standby, its `application_name` too.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The machine it is on.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Where clients reach it.
+    pub fn endpoint(&self) -> Endpoint {
+        self.host.endpoint()
+    }
+
+    /// Makes an empty data directory, with `initdb`.
+    pub(crate) async fn init(&self, conf: &Conf) -> Result<()> {
+        let line = format!(
+            "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" \
+             >/dev/null && rm ../new"
+        );
+        let script = Script::new(line).with("PASSWORD", &self.password);
+        self.prepare(script, conf).await
+    }
+
+    /// Runs what fills the data directory, and then writes the configuration over what came with it.
+    pub(crate) async fn prepare(&self, fill: Script, conf: &Conf) -> Result<()> {
+        let line = format!(
+            "{} && printf %s \"$HBA\" >pg_hba.conf && printf %s \"$CONF\" >postgresql.conf",
+            fill.line
+        );
+        let script = Script { line, environment: fill.environment };
+        let conf = self.base_conf().and(conf).lines();
+        let script = script.with("HBA", HBA).with("CONF", conf + &extra_conf()?);
+        self.run_noting(&fill.line, &script).await.map(drop)
+    }
+
+    fn base_conf(&self) -> Conf {
+        let (addresses, sockets) = self.host.listening();
+        Conf::new()
+            .set("cluster_name", &self.name)
+            .set("listen_addresses", addresses)
+            .set("unix_socket_directories", sockets)
+            .set("lc_messages", "C")
+            .set("timezone", "UTC")
+            .set("log_timezone", "UTC")
+            .set("log_line_prefix", "%m [%p] ")
+            .set("wal_log_hints", "on")
+            .set("wal_retrieve_retry_interval", "20ms")
+    }
+
+    /// Starts the server and waits until it takes connections.
+    pub async fn start(&self) -> Result<()> {
+        self.launch().await?;
+        self.ready().await
+    }
+
+    /// Starts the server without waiting for it.
+    pub(crate) async fn launch(&self) -> Result<()> {
+        let launch = self.launches.fetch_add(1, Ordering::Relaxed) + 1;
+        let line = "postgres -D \"$PGDATA\" >>../log 2>&1";
+        self.note_command(&format!("{line} &"));
+        let script = Script::new(format!("trap '' QUIT; {line}; echo $? >../exit.{launch}"));
+        self.host.spawn(&script).await.map_err(|error| error.on(&self.name))
+    }
+
+    /// Waits until the server takes connections; ends at once when the server has ended.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        let outcome = until("the server takes connections", PATIENCE, async || {
+            match self.session_unnoted().await {
+                Ok(session) => session.look("SELECT 1").await.map(|_| Seen::Done(Ok(()))),
+                Err(error) => Ok(match self.ended().await? {
+                    Some(status) => Seen::Done(Err(status)),
+                    None => Seen::NotYet(format!("{error:?}")),
+                }),
+            }
+        });
+        let failure = match outcome.await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(status)) => Error::missing(
+                "starting the server",
+                format!("a server that ended by itself, with exit status {status}"),
+            ),
+            Err(late) => late,
+        };
+        Err(self.with_log(failure).await)
+    }
+
+    /// The exit status of the server, if it has ended since it was last started.
+    async fn ended(&self) -> Result<Option<String>> {
+        let launch = self.launches.load(Ordering::Relaxed);
+        let script = Script::new(format!("cat ../exit.{launch} 2>/dev/null || true"));
+        let status = self.host.run(&script).await?;
+        Ok(Some(status.trim().to_owned()).filter(|status| !status.is_empty()))
+    }
+
+    /// Stops the server and waits until it has.
+    pub async fn stop(&self, how: Shutdown) -> Result<()> {
+        let line = format!(
+            "pg_ctl stop -D \"$PGDATA\" -m {} -t {:.0}",
+            how.mode(),
+            PATIENCE.mul_f64(settings::timeout_factor()).as_secs_f64()
+        );
+        self.run(&line).await.map(drop)
+    }
+
+    /// Kills the postmaster: a server crash, never a power loss, because what the server had
+    /// written is in the page cache and stays. Its backends notice and go.
+    pub async fn crash(&self) -> Result<()> {
+        let pid = self.postmaster().await?;
+        self.note_command(&format!("kill -KILL {pid}"));
+        self.host.signal(pid, Signal::Kill).await.map_err(|error| error.on(&self.name))?;
+        until(&format!("{} is gone", self.name), PATIENCE, async || {
+            Ok(match self.ended().await? {
+                Some(_) => Seen::Done(()),
+                None => Seen::NotYet("its process is still there".to_owned()),
+            })
+        })
+        .await
+    }
+
+    /// The process id of the postmaster, on its host.
+    pub async fn postmaster(&self) -> Result<u32> {
+        let file = self.host.read("postmaster.pid").await.map_err(|error| error.on(&self.name))?;
+        let pid = file.lines().next().and_then(|line| line.trim().parse().ok());
+        pid.ok_or_else(|| Error::missing("reading postmaster.pid", file).on(&self.name))
+    }
+
+    /// Makes a standby a primary and waits until it is one.
+    pub async fn promote(&self, session: &Session) -> Result<bool> {
+        session.value("SELECT pg_promote()").await.map_err(|error| error.on(&self.name))
+    }
+
+    /// Makes the server read its configuration again.
+    pub async fn reload(&self) -> Result<()> {
+        self.run("pg_ctl reload -D \"$PGDATA\"").await.map(drop)
+    }
+
+    /// Runs a command line on the node's host, as a person would type it there, and notes it.
+    pub async fn run(&self, line: &str) -> Result<String> {
+        self.run_noting(line, &Script::new(line)).await
+    }
+
+    async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
+        self.note_command(line);
+        self.host.run(script).await.map_err(|error| error.on(&self.name))
+    }
+
+    /// Everything the server has logged.
+    pub async fn log(&self) -> Result<String> {
+        self.host.read("../log").await.map_err(|error| error.on(&self.name))
+    }
+
+    /// The last lines of the log; empty where there is none.
+    pub async fn log_tail(&self) -> String {
+        let log = self.log().await.unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(TAIL))
+            .fold(String::new(), |tail, line| tail + line + "\n")
+    }
+
+    /// The history of a timeline, read from its history file.
+    pub async fn history(&self, timeline: Timeline) -> Result<History> {
+        let file = timeline.history_file();
+        let text = self.run(&format!("cat \"$PGDATA/pg_wal/{file}\"")).await?;
+        text.parse().map_err(|bad| {
+            let bad = std::io::Error::new(std::io::ErrorKind::InvalidData, bad);
+            Error::io(format!("reading {file}"), bad).on(&self.name)
+        })
+    }
+
+    /// A session of the superuser.
+    pub async fn session(&self) -> Result<Session> {
+        Session::open(&self.config(), &self.name, &self.notebook).await
+    }
+
+    pub(crate) async fn session_unnoted(&self) -> Result<Session> {
+        Session::open(&self.config(), &self.name, &Notebook::in_memory()).await
+    }
+
+    /// How the superuser connects.
+    pub fn config(&self) -> Config {
+        self.config_with(&self.password)
+    }
+
+    pub(crate) fn config_with(&self, password: &str) -> Config {
+        let (host, port) = self.endpoint().host_and_port();
+        let mut config = superuser(password);
+        config.host(host).port(port);
+        config
+    }
+
+    pub(crate) async fn with_log(&self, error: Error) -> Error {
+        error.on(&self.name).log_tail(self.log_tail().await)
+    }
+
+    pub(crate) fn into_host(self) -> Host {
+        self.host
+    }
+
+    fn note_command(&self, line: &str) {
+        self.notebook.note(Event::Command { node: self.name.clone(), line: line.to_owned() });
+    }
+}
+
+/// How a superuser connects, but for where.
+pub(crate) fn superuser(password: &str) -> Config {
+    let mut config = Config::new();
+    config.user("postgres").dbname("postgres").password(password);
+    config.connect_timeout(Duration::from_secs(5).mul_f64(settings::timeout_factor()));
+    config
+}
+
+/// The lines of `LAB_CONF`.
+fn extra_conf() -> Result<String> {
+    let settings = settings::Settings::from_env()?;
+    let Some(path) = settings.conf else {
+        return Ok(String::new());
+    };
+    std::fs::read_to_string(&path).map_err(|source| {
+        Error::io(format!("reading LAB_CONF={}", path.display()), source)
+            .remedy("set LAB_CONF to a file of postgresql.conf lines, or unset it")
+    })
+}

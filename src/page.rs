@@ -1,0 +1,141 @@
+//! A record as a page of a lab notebook, for people who review: steps, what was typed, facts, and
+//! which measurements were taken, but never a value that differs from run to run.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use crate::record::{Entry, Event, Reading};
+
+/// Renders the page of a record. One row is one line, so that a diff shows what changed.
+pub fn render(entries: &[Entry]) -> String {
+    let mut page = Page::default();
+    for entry in entries {
+        page.add(&entry.event);
+    }
+    page.text
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    typed: HashSet<String>,
+    provisioning: bool,
+    steps: usize,
+    learned: bool,
+}
+
+impl Page {
+    fn add(&mut self, event: &Event) {
+        match event {
+            Event::Begin(begin) => {
+                let (scenario, test) = begin.page.split_once('@').unwrap_or((&begin.page, ""));
+                self.line(&format!("# {}: {}", spaced(scenario), spaced(test)));
+                self.line("");
+                self.line(&begin.about);
+            }
+            Event::Provision { topology } => {
+                self.provisioning = true;
+                self.line(&format!("- cluster: {topology}"));
+            }
+            Event::Ready => self.provisioning = false,
+            Event::Step { title } => self.step(title),
+            Event::Command { node, line } => self.typed(&format!("{node}$ {line}")),
+            Event::Sql { node, text } => self.typed(&format!("{node}=# {}", one_line(text))),
+            Event::Fact { name, value } => self.line(&format!("- {name}: {value}")),
+            Event::Measure { name, reading } => self.line(&format!("- {name}: {}", unit(reading))),
+            Event::Learn { sentence, because } => self.learn(sentence, because),
+            Event::End { .. } => {}
+        }
+    }
+
+    fn step(&mut self, title: &str) {
+        self.steps += 1;
+        self.typed.clear();
+        let number = self.steps;
+        self.line("");
+        self.line(&format!("## {number}. {title}"));
+        self.line("");
+    }
+
+    /// How often a line was typed while something was waited for is no fact: once a step will do.
+    fn typed(&mut self, line: &str) {
+        if !self.provisioning && self.typed.insert(line.to_owned()) {
+            self.line(&format!("    {line}"));
+        }
+    }
+
+    fn learn(&mut self, sentence: &str, because: &[String]) {
+        if !self.learned {
+            self.learned = true;
+            self.line("");
+            self.line("## Learned");
+            self.line("");
+        }
+        self.line(&format!("- {sentence} [{}]", because.join("; ")));
+    }
+
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "{line}");
+    }
+}
+
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn unit(reading: &Reading) -> String {
+    match reading {
+        Reading::Micros(_) => "‹duration›".to_owned(),
+        Reading::Bytes(_) => "‹bytes›".to_owned(),
+        Reading::Rate(_, what) => format!("‹{what} per second›"),
+        Reading::Count(_) => "‹count›".to_owned(),
+        Reading::Lsn(_) => "‹lsn›".to_owned(),
+        Reading::Series(_, what) => format!("‹{what} over time›"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::{Begin, Fact};
+
+    #[test]
+    fn a_page_tells_the_story_without_a_value_that_changes() {
+        let sql = |text: &str| Event::Sql { node: "primary".into(), text: text.into() };
+        let begin = Begin {
+            format: 1,
+            page: "scenario_00_example@a_test".into(),
+            about: "It shows this.".into(),
+            postgres: "17.0".into(),
+            host: "local".into(),
+            alone: true,
+            started: 0,
+        };
+        let events = [
+            Event::Begin(begin),
+            Event::Step { title: "A pair".into() },
+            Event::Provision { topology: "primary ← standby1".into() },
+            sql("CREATE ROLE replicator"),
+            Event::Ready,
+            sql("SELECT count(*)\n  FROM t"),
+            sql("SELECT count(*) FROM t"),
+            Event::Fact { name: "rows".into(), value: Fact::from(3_u64) },
+            Event::Measure { name: "took".into(), reading: Duration::from_millis(3).into() },
+            Event::Learn { sentence: "It holds.".into(), because: vec!["rows".into()] },
+            Event::End { passed: true },
+        ];
+        let entries: Vec<_> = events.into_iter().map(|event| Entry { at_ms: 1, event }).collect();
+        assert_eq!(
+            render(&entries),
+            "# scenario 00 example: a test\n\nIt shows this.\n\n## 1. A pair\n\n\
+             - cluster: primary ← standby1\n    primary=# SELECT count(*) FROM t\n- rows: 3\n\
+             - took: ‹duration›\n\n## Learned\n\n- It holds. [rows]\n"
+        );
+    }
+}

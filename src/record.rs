@@ -1,0 +1,295 @@
+//! The record of a run: what happened, as events, one JSON object a line. Everything that is
+//! rendered comes from here; this file never asks a server and never looks at a clock.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use crate::refusal::Refusal;
+use crate::wal::{Lsn, Timeline};
+
+/// The version of this format; a reader refuses records with a newer one.
+pub const FORMAT: u32 = 1;
+
+/// One line of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds since the record began.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line: what is recorded, and where it ran.
+    Begin(Begin),
+    /// A cluster is being built; what its nodes do until [`Event::Ready`] is provisioning.
+    Provision {
+        /// The topology in words.
+        topology: String,
+    },
+    /// The cluster is built.
+    Ready,
+    /// A new step of the exercise.
+    Step {
+        /// What it is for.
+        title: String,
+    },
+    /// A command line, as run on a node.
+    Command {
+        /// The node's name.
+        node: String,
+        /// The line as a person would type it there.
+        line: String,
+    },
+    /// A statement, as sent to a node.
+    Sql {
+        /// The node's name, or the client's.
+        node: String,
+        /// The statement.
+        text: String,
+    },
+    /// Something that is the same on every run of a PostgreSQL version.
+    Fact {
+        /// What it is.
+        name: String,
+        /// What it was.
+        value: Fact,
+    },
+    /// Something that differs from run to run.
+    Measure {
+        /// What it is.
+        name: String,
+        /// What it was.
+        reading: Reading,
+    },
+    /// A sentence that a reader takes home.
+    Learn {
+        /// The sentence.
+        sentence: String,
+        /// The names of the facts that prove it.
+        because: Vec<String>,
+    },
+    /// The last line. A record without it is that of a run that was killed.
+    End {
+        /// Did the exercise go to its end?
+        passed: bool,
+    },
+}
+
+/// The head of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The page's name: `scenario_04_manual_failover@promote`.
+    pub page: String,
+    /// What the exercise shows and how, in a few sentences.
+    pub about: String,
+    /// PostgreSQL's version.
+    pub postgres: String,
+    /// The host: `container` or `local`.
+    pub host: String,
+    /// Did the exercise run by itself, so that its measurements are worth quoting?
+    pub alone: bool,
+    /// When, in seconds since 1970-01-01 UTC.
+    pub started: u64,
+}
+
+/// What a fact can be. There are no floats, durations, positions or clocks: those are measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Fact {
+    /// Yes or no.
+    Bool(bool),
+    /// A number of things that the test itself caused.
+    Count(u64),
+    /// A name, a state, an SQLSTATE, a refusal.
+    Text(String),
+    /// Several of them, in order.
+    List(Vec<Fact>),
+}
+
+/// What a measurement can be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// A time span, in microseconds.
+    Micros(u64),
+    /// A size.
+    Bytes(u64),
+    /// Something per second, and what.
+    Rate(f64, String),
+    /// A number that the run happened to give.
+    Count(u64),
+    /// A position in the write-ahead log.
+    Lsn(String),
+    /// A figure over time: seconds and value, and the unit of the value.
+    Series(Vec<(f64, f64)>, String),
+}
+
+impl From<Duration> for Reading {
+    fn from(span: Duration) -> Self {
+        Self::Micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Lsn> for Reading {
+    fn from(position: Lsn) -> Self {
+        Self::Lsn(position.to_string())
+    }
+}
+
+macro_rules! facts {
+    ($($from:ty, $value:ident => $fact:expr;)*) => {
+        $(impl From<$from> for Fact {
+            fn from($value: $from) -> Self {
+                $fact
+            }
+        })*
+    };
+}
+
+facts! {
+    bool, value => Self::Bool(value);
+    u32, value => Self::Count(value.into());
+    u64, value => Self::Count(value);
+    &str, value => Self::Text(value.to_owned());
+    String, value => Self::Text(value);
+    &String, value => Self::Text(value.clone());
+    Timeline, value => Self::Count(value.0.into());
+    &SqlState, value => Self::Text(value.code().to_owned());
+    Refusal, value => Self::Text(value.to_string());
+    &Refusal, value => Self::Text(value.to_string());
+}
+
+impl<T: Into<Fact>> From<Vec<T>> for Fact {
+    fn from(values: Vec<T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: Into<Fact>, const N: usize> From<[T; N]> for Fact {
+    fn from(values: [T; N]) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(true) => f.write_str("yes"),
+            Self::Bool(false) => f.write_str("no"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Text(text) => f.write_str(text),
+            Self::List(facts) => {
+                let words: Vec<_> = facts.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(", "))
+            }
+        }
+    }
+}
+
+/// A record that cannot be read.
+#[derive(Debug)]
+pub enum BadRecord {
+    /// This line (counted from 1) is no entry.
+    Line(usize, serde_json::Error),
+    /// It was written in this format, by a newer lab.
+    Newer(u32),
+    /// It does not begin with [`Event::Begin`].
+    NoBegin,
+}
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number, _) => write!(f, "line {number} is no entry of a record"),
+            Self::Newer(format) => write!(
+                f,
+                "written in format {format}; this lab reads up to {FORMAT}: read it with a newer lab"
+            ),
+            Self::NoBegin => f.write_str("it does not begin with a \"begin\" event"),
+        }
+    }
+}
+
+impl std::error::Error for BadRecord {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Line(_, source) => Some(source),
+            Self::Newer(_) | Self::NoBegin => None,
+        }
+    }
+}
+
+/// Reads a record. A last line without its end of line is that of a killed run and left out.
+pub fn read(text: &str) -> Result<Vec<Entry>, BadRecord> {
+    let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
+    let entries = whole
+        .lines()
+        .enumerate()
+        .map(|(index, line)| {
+            serde_json::from_str(line).map_err(|error| BadRecord::Line(index + 1, error))
+        })
+        .collect::<Result<Vec<Entry>, _>>()?;
+    match entries.first().map(|entry| &entry.event) {
+        Some(Event::Begin(begin)) if begin.format > FORMAT => Err(BadRecord::Newer(begin.format)),
+        Some(Event::Begin(_)) => Ok(entries),
+        _ => Err(BadRecord::NoBegin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(format: u32) -> String {
+        let event = Event::Begin(Begin {
+            format,
+            page: "p".into(),
+            about: "a".into(),
+            postgres: "17.0".into(),
+            host: "local".into(),
+            alone: true,
+            started: 1,
+        });
+        serde_json::to_string(&Entry { at_ms: 0, event }).unwrap() + "\n"
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for event in [
+            Event::Ready,
+            Event::Fact { name: "rows".into(), value: Fact::from(vec![true, false]) },
+            Event::Fact { name: "rows".into(), value: Fact::from(["a", "b"]) },
+            Event::Measure { name: "took".into(), reading: Duration::from_millis(2).into() },
+            Event::Measure { name: "r".into(), reading: Reading::Rate(1.5, "rows".into()) },
+            Event::End { passed: true },
+        ] {
+            let entry = Entry { at_ms: 7, event };
+            let text = begin(FORMAT) + &serde_json::to_string(&entry).unwrap() + "\n";
+            assert_eq!(read(&text).unwrap()[1], entry);
+        }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_a_torn_middle_one_is_named() {
+        assert_eq!(read(&(begin(FORMAT) + "{\"at_ms\":3,\"ev")).unwrap().len(), 1);
+        let error = read(&(begin(FORMAT) + "{\"at_ms\":3,\"ev\n" + &begin(FORMAT))).unwrap_err();
+        assert!(matches!(error, BadRecord::Line(2, _)));
+    }
+
+    #[test]
+    fn a_newer_format_and_a_headless_record_are_refused() {
+        let error = read(&begin(FORMAT + 1)).unwrap_err();
+        assert!(error.to_string().contains("read it with a newer lab"));
+        assert!(matches!(read(""), Err(BadRecord::NoBegin)));
+    }
+}

@@ -1,0 +1,253 @@
+//! The only reader of the environment. Every setting is named `LAB_…`; a value that is not
+//! understood is an error that lists the values that are, never a silent default.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use crate::error::{Error, Result, Why};
+use crate::version::Version;
+
+/// Where and on which PostgreSQL a run happens. The shape of what runs there is a
+/// [`Topology`](crate::Topology).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `LAB_HOST`: where nodes run.
+    pub host: HostChoice,
+    /// `LAB_PG`: the PostgreSQL version; by default the newest stable one that is there.
+    pub version: Option<Version>,
+    /// `LAB_IMAGE`: a container image to use instead of `postgres:<major>`.
+    pub image: Option<String>,
+    /// `LAB_PG_BIN`: the directory of PostgreSQL's programs, instead of the search for it.
+    pub bin: Option<PathBuf>,
+    /// `LAB_DIR`: where local clusters live; by default the temporary directory.
+    pub dir: PathBuf,
+    /// `LAB_KEEP`: keep the cluster of a failed test, and of a killed process.
+    pub keep: bool,
+    /// `LAB_SCALE`: multiplies row counts and load durations.
+    pub scale: f64,
+    /// `LAB_RECORDS`: the directory that records are written to.
+    pub records: PathBuf,
+    /// `LAB_CONF`: a file of extra lines for every node's configuration.
+    pub conf: Option<PathBuf>,
+    /// `LAB_RELAY_ADDRESS`: the address under which containers reach this process.
+    pub relay_address: Option<String>,
+    /// `LAB_ALONE`: set by the program `lab`, which runs one scenario at a time; noted in the
+    /// record, because figures of tests that ran beside others are not worth quoting.
+    pub alone: bool,
+}
+
+/// Where nodes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostChoice {
+    /// In containers where an engine answers and has, or can get, the image; else local.
+    Auto,
+    /// In containers, or not at all.
+    Container,
+    /// As processes on this machine, or not at all.
+    Local,
+}
+
+impl Default for Settings {
+    /// As in an environment without any `LAB_…` variable.
+    fn default() -> Self {
+        Self {
+            host: HostChoice::Auto,
+            version: None,
+            image: None,
+            bin: None,
+            dir: std::env::temp_dir(),
+            keep: false,
+            scale: 1.0,
+            records: PathBuf::from("target/lab"),
+            conf: None,
+            relay_address: None,
+            alone: false,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of this process's environment.
+    ///
+    /// # Errors
+    ///
+    /// A value that is not understood: the error names the setting and the values it takes.
+    pub fn from_env() -> Result<Self> {
+        let settings = Self::read(|name| environment(name).map(to_text))?;
+        timeout(environment("LAB_TIMEOUT").map(to_text))?;
+        Ok(settings)
+    }
+
+    fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let default = Self::default();
+        let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        Ok(Self {
+            host: parse(given("LAB_HOST"), "LAB_HOST", "auto, container, local", host)?
+                .unwrap_or(default.host),
+            version: parse(
+                given("LAB_PG"),
+                "LAB_PG",
+                "a major version from 13 on, such as 17, 19rc1 or 20devel",
+                |text| text.parse().ok(),
+            )?,
+            image: given("LAB_IMAGE"),
+            bin: given("LAB_PG_BIN").map(PathBuf::from),
+            dir: given("LAB_DIR").map_or(default.dir, PathBuf::from),
+            keep: switch(given("LAB_KEEP"), "LAB_KEEP")?,
+            scale: factor(given("LAB_SCALE"), "LAB_SCALE")?,
+            records: given("LAB_RECORDS").map_or(default.records, PathBuf::from),
+            conf: given("LAB_CONF").map(PathBuf::from),
+            relay_address: given("LAB_RELAY_ADDRESS"),
+            alone: switch(given("LAB_ALONE"), "LAB_ALONE")?,
+        })
+    }
+}
+
+fn host(text: &str) -> Option<HostChoice> {
+    match text {
+        "auto" => Some(HostChoice::Auto),
+        "container" => Some(HostChoice::Container),
+        "local" => Some(HostChoice::Local),
+        _ => None,
+    }
+}
+
+fn switch(given: Option<String>, name: &str) -> Result<bool> {
+    let value = parse(given, name, "0, 1", |text| match text {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    })?;
+    Ok(value.unwrap_or(false))
+}
+
+fn factor(given: Option<String>, name: &str) -> Result<f64> {
+    let value = parse(given, name, "a number above 0 and up to 1000, such as 2 or 0.5", |text| {
+        f64::from_str(text).ok().filter(|factor| *factor > 0.0 && *factor <= 1000.0)
+    })?;
+    Ok(value.unwrap_or(1.0))
+}
+
+fn timeout(given: Option<String>) -> Result<f64> {
+    factor(given.filter(|value| !value.is_empty()), "LAB_TIMEOUT")
+}
+
+fn parse<T>(
+    given: Option<String>,
+    name: &str,
+    allowed: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = given else { return Ok(None) };
+    match read(&value) {
+        Some(read) => Ok(Some(read)),
+        None => Err(Error::new(format!("setting {name}"), Why::Setting { value, allowed })
+            .remedy(format!("set {name} to one of these, or unset it"))),
+    }
+}
+
+/// `LAB_TIMEOUT`: what every deadline is multiplied with. A bad value counts as 1 here, because
+/// [`Settings::from_env`] has refused it before anything waits.
+pub fn timeout_factor() -> f64 {
+    static FACTOR: LazyLock<f64> =
+        LazyLock::new(|| timeout(environment("LAB_TIMEOUT").map(to_text)).unwrap_or(1.0));
+    *FACTOR
+}
+
+/// The directories that programs are searched in.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    environment("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// What a server and its tools inherit from this process: enough to load their libraries, and
+/// nothing that changes what they do (no `PG…`, no `LC_…`, no `LANG`).
+pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT"]
+        .into_iter()
+        .filter_map(|name| Some((name, environment(name)?)))
+}
+
+/// `DOCKER_HOST`, which says where the container engine is.
+#[cfg(feature = "container")]
+pub(crate) fn docker_host() -> Option<String> {
+    environment("DOCKER_HOST").map(to_text)
+}
+
+/// Cargo's variables of the program that runs now, which a cargo started from it must not see:
+/// build scripts would run again at every switch.
+#[cfg(feature = "cli")]
+pub fn cargo_variables() -> Vec<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let of_cargo = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_") && !name.starts_with("CARGO_HOME") && name != "CARGO_TARGET_DIR"
+    };
+    names.filter(of_cargo).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// A value that is not UTF-8 is shown in the error as far as it can be.
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over an Option")]
+fn to_text(value: OsString) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Result<Settings> {
+        Settings::read(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn nothing_set_is_the_default_and_so_is_an_empty_value() {
+        assert_eq!(Settings::read(|_| None).unwrap(), Settings::default());
+        assert_eq!(Settings::read(|_| Some(String::new())).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        assert_eq!(with("LAB_HOST", "local").unwrap().host, HostChoice::Local);
+        assert_eq!(with("LAB_PG", "19rc1").unwrap().version.unwrap().major(), 19);
+        assert_eq!(with("LAB_IMAGE", "mine:1").unwrap().image.unwrap(), "mine:1");
+        assert_eq!(with("LAB_PG_BIN", "/opt/pg").unwrap().bin.unwrap(), PathBuf::from("/opt/pg"));
+        assert_eq!(with("LAB_DIR", "/dev/shm").unwrap().dir, PathBuf::from("/dev/shm"));
+        assert!(with("LAB_KEEP", "1").unwrap().keep);
+        assert!((with("LAB_SCALE", "0.5").unwrap().scale - 0.5).abs() < f64::EPSILON);
+        assert_eq!(with("LAB_RECORDS", "out").unwrap().records, PathBuf::from("out"));
+        assert_eq!(with("LAB_CONF", "x.conf").unwrap().conf.unwrap(), PathBuf::from("x.conf"));
+        assert_eq!(
+            with("LAB_RELAY_ADDRESS", "10.0.0.1").unwrap().relay_address.unwrap(),
+            "10.0.0.1"
+        );
+        assert!(with("LAB_ALONE", "1").unwrap().alone);
+    }
+
+    #[test]
+    fn a_value_that_is_not_understood_lists_those_that_are() {
+        for (name, value, allowed) in [
+            ("LAB_HOST", "podman", "auto, container, local"),
+            ("LAB_PG", "12", "from 13 on"),
+            ("LAB_PG", "latest", "from 13 on"),
+            ("LAB_KEEP", "yes", "0, 1"),
+            ("LAB_SCALE", "0", "above 0"),
+            ("LAB_SCALE", "inf", "up to 1000"),
+        ] {
+            let error = with(name, value).unwrap_err();
+            assert!(error.is_bad_input());
+            let said = error.to_string();
+            for part in [name, value, allowed, "what to do:"] {
+                assert!(said.contains(part), "{part:?} is missing in: {said}");
+            }
+        }
+        assert!(timeout(Some("fast".into())).unwrap_err().to_string().contains("LAB_TIMEOUT"));
+    }
+}

@@ -1,0 +1,90 @@
+//! PostgreSQL versions as people write them: `17`, `19rc1`, `20devel`. Only the major number is
+//! ever compared; this file does not know which versions a machine has.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A version of PostgreSQL, by its major number and the text it was written with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    major: u16,
+    text: String,
+}
+
+/// The oldest version that the lab's waits and queries are written for.
+pub const OLDEST: u16 = 13;
+
+/// The newest version that the snapshots were accepted on; newer ones are tried with a warning.
+pub const NEWEST_KNOWN: u16 = 19;
+
+impl Version {
+    /// The major number, `17`.
+    pub fn major(&self) -> u16 {
+        self.major
+    }
+
+    /// Is this a finished release, not a beta, a release candidate or a build of the master branch?
+    pub fn is_stable(&self) -> bool {
+        self.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    }
+
+    /// The version in the answer of `postgres --version`:
+    /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+    pub fn of_program(answer: &str) -> Option<Self> {
+        answer.split_once("(PostgreSQL)")?.1.split_whitespace().next()?.parse().ok()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Text that is no version of PostgreSQL from [`OLDEST`] on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadVersion;
+
+impl FromStr for Version {
+    type Err = BadVersion;
+
+    fn from_str(text: &str) -> Result<Self, BadVersion> {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (digits, rest) = text.split_at(end);
+        let major: u16 = digits.parse().map_err(|_| BadVersion)?;
+        let suffix = ["", ".", "rc", "beta", "alpha", "devel"].iter().any(|word| {
+            rest.strip_prefix(word).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        });
+        match suffix && major >= OLDEST {
+            true => Ok(Self { major, text: text.to_owned() }),
+            false => Err(BadVersion),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_as_people_write_them() {
+        for (text, major, stable) in
+            [("13", 13, true), ("17.4", 17, true), ("19rc1", 19, false), ("20devel", 20, false)]
+        {
+            let version: Version = text.parse().unwrap();
+            assert_eq!((version.major(), version.is_stable()), (major, stable), "{text}");
+            assert_eq!(version.to_string(), text);
+        }
+        for text in ["", "12", "latest", "17-alpine", "v17", "17 ", "-17"] {
+            assert_eq!(text.parse::<Version>(), Err(BadVersion), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_answer_of_a_program() {
+        let answer = "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)";
+        assert_eq!(Version::of_program(answer).unwrap().to_string(), "15.18");
+        assert_eq!(Version::of_program("postgres (PostgreSQL) 19rc1\n").unwrap().major(), 19);
+        assert_eq!(Version::of_program("bash: postgres: command not found"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The only waiting loop of the lab. A wait is for a condition, has a purpose and a deadline, and
+//! says what it saw last when it fails; it never stands in for a condition that nobody looks at.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, Why};
+use crate::settings;
+
+/// How long a wait lasts at most, before `LAB_TIMEOUT` multiplies it: generous, because only a
+/// broken run ever reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to leave a server alone between two looks.
+const STEP: Duration = Duration::from_millis(5);
+
+/// What a probe saw.
+#[derive(Debug)]
+pub enum Seen<T> {
+    /// The condition holds, and this is what came with it.
+    Done(T),
+    /// Not yet, and this is what was there instead.
+    NotYet(String),
+}
+
+/// Looks again and again until `probe` is done, or `deadline` (times `LAB_TIMEOUT`) has passed.
+///
+/// A probe's error counts as "not yet" and is what was seen last: a server that starts up refuses
+/// connections for a while.
+pub async fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut probe: impl AsyncFnMut() -> Result<Seen<T>>,
+) -> Result<T> {
+    let deadline = deadline.mul_f64(settings::timeout_factor());
+    let started = Instant::now();
+    let mut last = String::from("nothing, the first look did not come back");
+    loop {
+        let left = deadline.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, probe()).await {
+            Ok(Ok(Seen::Done(value))) => return Ok(value),
+            Ok(Ok(Seen::NotYet(seen))) => last = seen,
+            Ok(Err(error)) => last = format!("{error:?}"),
+            Err(_) => {
+                let waited = started.elapsed();
+                let act = format!("waiting until {what}");
+                return Err(Error::new(act, Why::Deadline { waited, last }));
+            }
+        }
+        pause(STEP).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
+async fn pause(step: Duration) {
+    tokio::time::sleep(step).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wait_that_fails_says_for_what_how_long_and_what_it_saw_last() {
+        let mut looks = 0;
+        let error = until("the moon is full", Duration::from_millis(60), async || {
+            looks += 1;
+            Ok(Seen::<()>::NotYet(format!("a crescent, look {}", looks.min(2))))
+        })
+        .await
+        .unwrap_err();
+        assert!(error.is_deadline());
+        let said = error.to_string();
+        assert!(said.starts_with("waiting until the moon is full: not within "), "{said}");
+        assert!(said.ends_with("seen last: a crescent, look 2"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_probe_is_kept_and_the_next_look_may_succeed() {
+        let mut looks = 0;
+        let found = until("it answers", PATIENCE, async || {
+            looks += 1;
+            match looks {
+                1 => Err(Error::io("connecting", std::io::ErrorKind::ConnectionRefused.into())),
+                _ => Ok(Seen::Done(looks)),
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(found, 2);
+
+        let error = until("it answers", Duration::from_millis(20), async || {
+            Err::<Seen<()>, _>(Error::io("connecting", std::io::ErrorKind::BrokenPipe.into()))
+        })
+        .await
+        .unwrap_err();
+        assert!(error.to_string().contains("broken pipe"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_hangs_does_not_outlive_the_deadline() {
+        let error = until("it answers", Duration::from_millis(20), async || {
+            std::future::pending::<Result<Seen<()>>>().await
+        })
+        .await
+        .unwrap_err();
+        assert!(error.is_deadline());
+    }
+}

@@ -1,0 +1,140 @@
+//! Where a server stands in its write-ahead log: timelines, names of WAL files, history files.
+//! LSNs are [`Lsn`], tokio-postgres's own type. Nothing here ever asks a server.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+/// A position in the write-ahead log, `0/3EE4AD0` (manual: `pg_lsn` Type). PostgreSQL 19 prints
+/// eight digits after the slash; both forms parse.
+pub type Lsn = tokio_postgres::types::PgLsn;
+
+/// The bytes of WAL from one position to another; 0 when `to` lies before `from`.
+pub fn bytes_between(from: Lsn, to: Lsn) -> u64 {
+    u64::from(to).saturating_sub(u64::from(from))
+}
+
+/// A timeline: every promotion starts a new one (manual: Continuous Archiving, Timelines).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timeline(pub u32);
+
+impl Timeline {
+    /// The name of this timeline's history file, in `pg_wal`.
+    pub fn history_file(self) -> String {
+        format!("{:08X}.history", self.0)
+    }
+
+    /// The timeline in a WAL file's name, `00000002` of `000000020000000000000003`.
+    ///
+    /// ```
+    /// use replication_lab::wal::Timeline;
+    /// assert_eq!(Timeline::of_wal_file("000000020000000000000003"), Some(Timeline(2)));
+    /// assert_eq!(Timeline::of_wal_file("backup_label"), None);
+    /// ```
+    pub fn of_wal_file(name: &str) -> Option<Self> {
+        let hex = name.len() == 24 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digits = name.get(..8).filter(|_| hex)?;
+        u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One line of a history file: where a timeline branched off its parent, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The timeline it came from.
+    pub parent: Timeline,
+    /// The position at which the new timeline begins.
+    pub at: Lsn,
+    /// What PostgreSQL noted as the reason.
+    pub reason: String,
+}
+
+/// A timeline's whole history, oldest branch first, as its history file lists it. The file of
+/// timeline 2 has one line, that of timeline 3 two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History(pub Vec<Branch>);
+
+/// A line of a history file that is not one.
+#[derive(Debug)]
+pub struct BadHistory(String);
+
+impl fmt::Display for BadHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a line of a history file (parent, LSN, reason): {:?}", self.0)
+    }
+}
+
+impl std::error::Error for BadHistory {}
+
+impl FromStr for History {
+    type Err = BadHistory;
+
+    fn from_str(text: &str) -> Result<Self, BadHistory> {
+        text.lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+            .map(|line| branch(line).ok_or_else(|| BadHistory(line.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+fn branch(line: &str) -> Option<Branch> {
+    let mut fields = line.splitn(3, '\t');
+    let parent: Result<u32, ParseIntError> = fields.next()?.trim().parse();
+    let at = fields.next()?.trim().parse().ok()?;
+    let reason = fields.next()?.trim().to_owned();
+    Some(Branch { parent: Timeline(parent.ok()?), at, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_file_is_read_line_by_line() {
+        let text = "1\t0/3EE4AD0\tno recovery target specified\n\n\
+                    2\t0/5000060\tbefore 2026-11-23 22:29:01+00\n";
+        let History(branches) = text.parse().unwrap();
+        assert_eq!(branches.len(), 2);
+        assert_eq!(
+            branches[0],
+            Branch {
+                parent: Timeline(1),
+                at: "0/3EE4AD0".parse().unwrap(),
+                reason: "no recovery target specified".into()
+            }
+        );
+        assert_eq!(branches[1].parent, Timeline(2));
+    }
+
+    #[test]
+    fn nineteen_prints_lsns_with_leading_zeros() {
+        let History(branches) = "1\t0/03EE4AD0\tpromoted\n".parse().unwrap();
+        assert_eq!(branches[0].at, "0/3EE4AD0".parse().unwrap());
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_shown_in_the_error() {
+        let error = "1 0/3EE4AD0 spaces".parse::<History>().unwrap_err();
+        assert!(error.to_string().contains("1 0/3EE4AD0 spaces"));
+    }
+
+    #[test]
+    fn bytes_never_go_below_zero() {
+        let (low, high) = ("0/100".parse().unwrap(), "0/180".parse().unwrap());
+        assert_eq!(bytes_between(low, high), 128);
+        assert_eq!(bytes_between(high, low), 0);
+    }
+
+    #[test]
+    fn the_history_file_of_timeline_two() {
+        assert_eq!(Timeline(2).history_file(), "00000002.history");
+        assert_eq!(Timeline(26).history_file(), "0000001A.history");
+    }
+}

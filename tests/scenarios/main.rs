@@ -1,0 +1,4 @@
+//! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
+
+mod scenario_04_manual_failover;
+mod support;
