@@ -7,14 +7,19 @@ use crate::stat;
 use crate::wait::{PATIENCE, Seen, until};
 use crate::wal::Lsn;
 
-/// Waits until `standby` has replayed all that `primary` has written by now, and gives that
-/// position. The bytes not yet replayed are then 0, as long as nobody writes.
+/// Waits until `standby` has replayed all that `primary` has written by now, and gives the position
+/// it has reached. The bytes not yet replayed are then 0, as long as nobody writes.
 pub async fn wait_for_catchup(primary: &Session, standby: &Session) -> Result<Lsn> {
     let barrier: Lsn = primary.look_at("SELECT pg_current_wal_lsn()").await?;
+    wait_for_replay(standby, barrier).await
+}
+
+/// Waits until `standby` has replayed up to `barrier`, and gives the position it has reached.
+pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
     until(&format!("the standby has replayed {barrier}"), PATIENCE, async || {
         let replayed: Option<Lsn> = standby.look_at("SELECT pg_last_wal_replay_lsn()").await?;
         Ok(match replayed {
-            Some(replayed) if replayed >= barrier => Seen::Done(barrier),
+            Some(replayed) if replayed >= barrier => Seen::Done(replayed),
             Some(replayed) => Seen::NotYet(format!("replayed up to {replayed}")),
             None => Seen::NotYet("nothing replayed at all".to_owned()),
         })

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Run scenarios, one at a time, so that their figures are worth quoting (the default)
     Run {
-        /// Only those with this in their name, such as scenario_04
+        /// Only those with this in their name, such as `scenario_04`
         #[arg(default_value = "scenario_")]
         scenario: String,
     },

@@ -15,7 +15,7 @@ use crate::record::Event;
 use crate::session::Session;
 use crate::settings;
 use crate::wait::{PATIENCE, Seen, until};
-use crate::wal::{History, Timeline};
+use crate::wal::{Branch, History, Lsn, Timeline};
 
 /// Who may connect: everybody with a password, for replication too.
 const HBA: &str = "local all all scram-sha-256\nlocal replication all scram-sha-256\n\
@@ -229,14 +229,25 @@ impl Node {
             .fold(String::new(), |tail, line| tail + line + "\n")
     }
 
-    /// The history of a timeline, read from its history file.
-    pub async fn history(&self, timeline: Timeline) -> Result<History> {
+    /// Where a timeline branched off its parent, read from its history file.
+    pub async fn branch(&self, timeline: Timeline) -> Result<Branch> {
         let file = timeline.history_file();
         let text = self.run(&format!("cat \"$PGDATA/pg_wal/{file}\"")).await?;
-        text.parse().map_err(|bad| {
-            let bad = std::io::Error::new(std::io::ErrorKind::InvalidData, bad);
-            Error::io(format!("reading {file}"), bad).on(&self.name)
-        })
+        let history: Result<History, _> = text.parse();
+        let newest = history.map(|history| history.newest().cloned());
+        newest
+            .ok()
+            .flatten()
+            .ok_or_else(|| Error::missing(format!("reading {file}"), text).on(&self.name))
+    }
+
+    /// Where the last checkpoint's record is, from the control file: also of a stopped server,
+    /// whose last record it then is (manual: `pg_controldata`).
+    pub async fn last_checkpoint(&self) -> Result<Lsn> {
+        let line = "pg_controldata -D \"$PGDATA\" | grep 'Latest checkpoint location'";
+        let said = self.run(line).await?;
+        let location = said.rsplit(' ').next().and_then(|location| location.trim().parse().ok());
+        location.ok_or_else(|| Error::missing("reading the control file", said).on(&self.name))
     }
 
     /// A session of the superuser.

@@ -39,6 +39,11 @@ impl Refusal {
         self.code.as_ref()
     }
 
+    /// The five characters of the SQLSTATE; empty for a log line.
+    pub fn sqlstate(&self) -> &str {
+        self.code.as_ref().map_or("", SqlState::code)
+    }
+
     /// Message and detail, normalised.
     pub fn message(&self) -> &str {
         &self.message

@@ -60,6 +60,13 @@ pub struct Branch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History(pub Vec<Branch>);
 
+impl History {
+    /// The branch that made the timeline of this history.
+    pub fn newest(&self) -> Option<&Branch> {
+        self.0.last()
+    }
+}
+
 /// A line of a history file that is not one.
 #[derive(Debug)]
 pub struct BadHistory(String);

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{Stream, StreamExt as _};
 use testcontainers_modules::postgres::Postgres;
@@ -42,7 +42,7 @@ pub struct Container {
     inner: Option<ContainerAsync<Postgres>>,
     path: String,
     published: (String, u16),
-    _switch: Attached,
+    _switch: Mutex<Attached>,
     keep: bool,
 }
 
@@ -89,7 +89,7 @@ impl Container {
                  /usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             ),
             published,
-            _switch: switch,
+            _switch: Mutex::new(switch),
             keep: settings.keep,
         })
     }
@@ -133,6 +133,7 @@ impl Container {
             format!("PGDATA={HOME}/data"),
             format!("PGHOST={HOME}"),
             "PGUSER=postgres".to_owned(),
+            "LC_ALL=C".to_owned(),
         ];
         environment
             .extend(script.environment.iter().map(|(name, value)| format!("{name}={value}")));

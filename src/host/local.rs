@@ -82,6 +82,7 @@ impl Local {
             .env("PGDATA", self.home.join("data"))
             .env("PGHOST", &self.home)
             .env("PGUSER", "postgres")
+            .env("LC_ALL", "C")
             .envs(script.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.join("data"))
             .stdin(Stdio::null())

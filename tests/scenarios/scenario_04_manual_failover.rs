@@ -1,17 +1,17 @@
 //! Scenario 04: manual failover. What a promotion does, and what it leaves to the person who
 //! promotes.
 //!
-//! For those who come from MySQL: PostgreSQL counts promotions. The *timeline* in every WAL file's
-//! name is that count, and its history file says where it branched off and why. A GTID identifies a
-//! transaction; a timeline identifies a history.
+//! For those who come from `MySQL`: PostgreSQL counts promotions. The *timeline* in every WAL file's
+//! name is that count, and its history file says where it branched off and why. A GTID identifies
+//! a transaction; a timeline identifies a history.
 
 use std::time::Instant;
 
-use pretty_assertions::assert_eq;
+use replication_lab::catchup::wait_for_replay;
 use replication_lab::record::Reading;
-use replication_lab::wal::{History, Lsn, Timeline, bytes_between};
+use replication_lab::wal::{Lsn, Timeline, bytes_between};
 use replication_lab::{Result, Session, Shutdown, Topology};
-use rstest::rstest;
+use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use crate::support::{Lab, scenario};
@@ -21,47 +21,102 @@ const FILL: &str = "INSERT INTO products (name, price) \
 const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 const WHO: &str = "SELECT current_setting('cluster_name')";
 
-async fn rows(session: &Session) -> Result<u64> {
-    session.value::<i64>("SELECT count(*) FROM products").await.map(i64::unsigned_abs)
-}
-
-/// The timeline of the WAL file that is written now.
-async fn timeline(session: &Session) -> Result<Option<Timeline>> {
-    let file: String = session.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
-    Ok(Timeline::of_wal_file(&file))
-}
-
 /// A promotion starts timeline 2 exactly where the standby's replay ended, loses no row, and is
 /// found by clients that ask for a server to write to.
 ///
-/// Method: replay everything, stop the primary, `pg_promote()`, and look wherever a timeline shows.
+/// Method: replay everything, stop the primary, `pg_promote()`, look wherever a timeline shows.
 #[rstest]
-fn promote(#[context] test: rstest::Context) {
-    scenario(&test, PROMOTE, async |lab: &Lab| {
-        lab.step("A pair: the primary writes, the standby has replayed all of it");
+fn promote(#[context] test: Context) {
+    let about = "A promotion starts a new timeline, loses nothing, and clients find it";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A pair, and a standby that has replayed everything");
         let pair = lab.start(Topology::pair()).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(FILL).await?;
         pair.wait_for_catchup("standby1").await?;
-        assert_eq!((rows(&writer).await?, rows(&reader).await?), (1000, 1000));
-        let rows_before = lab.fact("rows on the primary and on the standby", 1000_u64);
-        let old = timeline(&writer).await?;
-        assert_eq!(old, Some(Timeline(1)));
-        let timeline_before = lab.fact("timeline in the name of the WAL file", Timeline(1));
+        let both = [rows(&writer).await?, rows(&reader).await?];
+        let rows_before = lab.must_be("rows on the primary and on the standby", both, [1000, 1000]);
+        let seen = timelines(&writer).await?;
+        let timeline =
+            lab.must_be("timeline of its WAL file and of its control file", seen, [1, 1]);
 
-        lab.step("What only a primary does");
+        lab.step("Who may write, and who may promote");
         let client = pair.client(ReadWrite).await?;
-        assert_eq!(client.value::<String>(WHO).await?, "primary");
-        let client_before = lab.fact("a client that asks for read-write reaches", "primary");
-        let read_only = lab.fact("a write on the standby", reader.refusal(ADD).await?);
-        lab.fact("its own position", reader.refusal("SELECT pg_current_wal_lsn()").await?);
-        let promoted_twice =
-            lab.fact("a promotion of the primary", writer.refusal(PG_PROMOTE).await?);
+        let found = client.value::<String>(WHO).await?;
+        let found_before =
+            lab.must_be("a client that asks for read-write reaches", &found, "primary");
+        let refused = reader.refusal(ADD).await?;
+        let read_only =
+            lab.must_be("SQLSTATE of a write on the standby", refused.sqlstate(), "25006");
+        lab.fact("what the standby says", &refused);
+        let refused = writer.refusal("SELECT pg_promote()").await?;
+        lab.must_be("SQLSTATE of a promotion of the primary", refused.sqlstate(), "55000");
+        lab.fact("what the primary says", &refused);
 
-        lab.step("The primary stops; the standby is promoted");
+        lab.step("The primary stops; the standby has all of it, to the last record");
         primary.stop(Shutdown::Fast).await?;
+        let last_record = primary.last_checkpoint().await?;
+        let replayed = wait_for_replay(&reader, Lsn::from(u64::from(last_record) + 1)).await?;
+        lab.measure("last position replayed", replayed);
+
+        lab.step("The standby is promoted");
+        let called = Instant::now();
+        let promoted = standby.promote(&reader).await?;
+        let client = pair.client(ReadWrite).await?;
+        client.run(ADD).await?;
+        lab.measure("from pg_promote() to the first row that a client wrote", called.elapsed());
+        lab.must_be("pg_promote() answers", promoted, true);
+        let found = client.value::<String>(WHO).await?;
+        let found_after = lab.must_be("the same connection string now reaches", &found, "standby1");
+        let added = reader.execute(ADD, &[]).await?;
+        let same_session = lab.must_be("rows the refused session may write now", added, 1);
+
+        lab.step("Where the timeline shows");
+        reader.run("CHECKPOINT").await?;
+        let seen = timelines(&reader).await?;
+        let shows = lab.must_be("timeline of the WAL file and of the control file", seen, [2, 2]);
+        let branch = standby.branch(Timeline(2)).await?;
+        let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
+        let at_the_end = branch.at == replayed;
+        let at = lab.must_be("00000002.history: at the last position replayed", at_the_end, true);
+        lab.fact("00000002.history: reason", branch.reason);
+        let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
+        lab.measure("WAL since then", Reading::Bytes(bytes_between(replayed, written)));
+
+        lab.step("What was lost");
+        let kept: i64 = reader.value("SELECT count(*) FROM products WHERE id <= 1000").await?;
+        let kept = lab.must_be("rows of 1000 that are there", kept.unsigned_abs(), 1000);
+        let id: i64 = reader.value("SELECT min(id) FROM products WHERE id > 1000").await?;
+        let id = lab.fact("id of the first row after row 1000", id.unsigned_abs());
+
+        lab.learn("A standby refuses to write until it is promoted.", [&read_only, &same_session]);
+        lab.learn(
+            "A promotion counts the timeline up, in the name of every new WAL file, in the control \
+             file and in a history file that says where and why.",
+            [&timeline, &shows, &parent],
+        );
+        lab.learn(
+            "The new timeline begins where replay ended: nothing that was replayed is lost.",
+            [&rows_before, &at, &kept],
+        );
+        lab.learn(
+            "A client that names both servers and asks for read-write needs no new connection string.",
+            [&found_before, &found_after],
+        );
+        lab.learn("A promotion may skip ids: sequences are logged ahead of their use.", [&id]);
         Ok(())
     });
+}
+
+async fn rows(session: &Session) -> Result<u64> {
+    session.value::<i64>("SELECT count(*) FROM products").await.map(i64::unsigned_abs)
+}
+
+/// The timeline of the WAL file that is written now, and that of the control file.
+async fn timelines(session: &Session) -> Result<[u32; 2]> {
+    let file: String = session.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
+    let control: i32 = session.value("SELECT timeline_id FROM pg_control_checkpoint()").await?;
+    Ok([Timeline::of_wal_file(&file).map_or(0, |timeline| timeline.0), control.unsigned_abs()])
 }

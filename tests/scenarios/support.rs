@@ -1,14 +1,15 @@
 //! What every scenario runs in: a notebook, a deadline, the story on failure, and at the end the
 //! comparison with its page. The only file that knows insta; it decides nothing about PostgreSQL.
 
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use replication_lab::record::{Begin, FORMAT};
-use replication_lab::{Cluster, Notebook, Result, Settings, Site, Topology, page, settings};
+use replication_lab::record::{Begin, FORMAT, Fact};
+use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page, settings};
 
 /// How long a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -43,6 +44,19 @@ impl Lab {
         let file = format!("{name}.pg{}-{}.ndjson", site.version().major(), site.kind());
         let book = Notebook::create(&site.settings().records.join(file), begin)?;
         Ok(Self { book, site, clusters: Mutex::default() })
+    }
+
+    /// Notes what was seen as a fact, and then asserts that it is what must be.
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "it reads as an assertion")]
+    pub(crate) fn must_be<T, U>(&self, name: &str, seen: T, expected: U) -> Proof
+    where
+        T: Clone + Debug + Into<Fact> + PartialEq<U>,
+        U: Debug,
+    {
+        let proof = self.book.fact(name, seen.clone());
+        pretty_assertions::assert_eq!(seen, expected, "{name}");
+        proof
     }
 
     /// Starts a cluster; it is taken away after the scenario.
@@ -95,9 +109,10 @@ pub(crate) fn scenario(
     let name = format!("{module}@{}{case}", test.name);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let outcome = runtime.block_on(run(&name, about, body));
-    drop(runtime);
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(&name, about, body)),
+        Err(error) => Err(format!("starting a runtime: {error}")),
+    };
     match outcome {
         Ok((page, major)) => compare(&name, major, &page),
         Err(failure) => panic!("{name}: {failure}"),
