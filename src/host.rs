@@ -14,6 +14,7 @@ pub(crate) mod container;
 #[cfg(feature = "container")]
 pub(crate) mod engine;
 pub(crate) mod installation;
+pub(crate) mod leftover;
 pub(crate) mod local;
 pub(crate) mod site;
 pub(crate) mod switch;

@@ -60,6 +60,7 @@ pub use error::{Error, Result};
 #[cfg(feature = "container")]
 pub use host::engine::{Engine, Image};
 pub use host::installation::Installation;
+pub use host::leftover::Leftover;
 pub use host::site::Site;
 pub use host::{Endpoint, Host, Script, Signal};
 pub use link::Link;

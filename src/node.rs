@@ -128,7 +128,7 @@ impl Node {
         let launch = self.launches.fetch_add(1, Ordering::Relaxed) + 1;
         let line = "postgres -D \"$PGDATA\" >>../log 2>&1";
         self.note_command(&format!("{line} &"));
-        let script = Script::new(format!("trap '' QUIT; {line}; echo $? >../exit.{launch}"));
+        let script = Script::new(format!("{line}; echo $? >../exit.{launch}"));
         self.host.spawn(&script).await.map_err(|error| error.on(&self.name))
     }
 

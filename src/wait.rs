@@ -40,11 +40,14 @@ pub async fn until<T>(
             Ok(Ok(Seen::Done(value))) => return Ok(value),
             Ok(Ok(Seen::NotYet(seen))) => last = seen,
             Ok(Err(error)) => last = format!("{error:?}"),
-            Err(_) => {
-                let waited = started.elapsed();
-                let act = format!("waiting until {what}");
-                return Err(Error::new(act, Why::Deadline { waited, last }));
-            }
+            Err(_) => {}
+        }
+        let waited = started.elapsed();
+        if waited >= deadline {
+            return Err(Error::new(
+                format!("waiting until {what}"),
+                Why::Deadline { waited, last },
+            ));
         }
         pause(STEP).await;
     }

@@ -21,7 +21,7 @@ use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
 use tokio::io::AsyncWrite;
 
 use super::engine::{Engine, Image};
-use super::{Endpoint, Output, PORT, Script, switch};
+use super::{Endpoint, Output, PORT, Script, engine, switch};
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
 
@@ -31,9 +31,6 @@ pub(crate) const HOME: &str = "/tmp/lab";
 
 /// Seconds that a container lives without an armed switch.
 const FUSE: f64 = 10.0;
-
-/// The label all our containers carry; its value is the process that made them.
-pub(crate) const LABEL: &str = "replication-lab.process";
 
 /// A container that goes away with this process.
 pub struct Container {
@@ -70,8 +67,9 @@ impl Container {
             .with_user("postgres")
             .with_mapped_port(0, PORT.tcp())
             .with_hostname(node)
-            .with_label(LABEL, std::process::id().to_string())
+            .with_labels([engine::label()])
             .with_host_config_modifier(move |config| configure(config, &bind));
+        engine.creations.tell("+1");
         let inner = request.start().await.map_err(|source| Error::engine(act.as_str(), source))?;
         let port = inner
             .get_host_port_ipv4(PORT)
@@ -79,6 +77,7 @@ impl Container {
             .map_err(|source| Error::engine(act.as_str(), source))?;
         let published = (engine.published.connect.clone(), port);
         let switch = arm(&engine, inner.id(), settings.keep).await?;
+        engine.creations.tell("-1");
         let major = image.version.major();
         Ok(Self {
             engine,

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use testcontainers_modules::testcontainers::bollard::Docker;
+use testcontainers_modules::testcontainers::bollard::models::ContainerSummaryStateEnum;
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
-    CreateImageOptionsBuilder, InspectNetworkOptions, ListImagesOptions,
+    CreateImageOptionsBuilder, InspectNetworkOptions, ListContainersOptionsBuilder,
+    ListImagesOptions, RemoveContainerOptionsBuilder,
 };
 use testcontainers_modules::testcontainers::core::client::docker_client_instance;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use super::container::Container;
+use super::leftover::is_gone;
+use super::switch::Creations;
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
 use crate::version::Version;
@@ -24,6 +28,9 @@ const NAMES: [&str; 2] = ["postgres", "replication-lab/postgres"];
 
 /// The version to pull where the settings name none and the engine has none.
 const TO_PULL: u16 = 18;
+
+/// The label all our containers carry: the process that made them, and the machine it runs on.
+const LABEL: &str = "replication-lab.process";
 
 const ANSWER: Duration = Duration::from_secs(5);
 const PULL: Duration = Duration::from_secs(300);
@@ -37,6 +44,7 @@ pub struct Engine {
     pub version: String,
     /// Where containers publish their ports, and where clients find them there.
     pub(crate) published: Published,
+    pub(crate) creations: Creations,
     gateway: Option<IpAddr>,
     relay: OnceCell<RelayRoute>,
 }
@@ -54,6 +62,14 @@ pub(crate) struct Published {
 pub(crate) struct RelayRoute {
     pub(crate) bind: IpAddr,
     pub(crate) address: String,
+}
+
+/// A container that a process on this machine made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) process: u32,
+    pub(crate) id: String,
+    started: bool,
 }
 
 /// An image with PostgreSQL's programs in it.
@@ -83,7 +99,23 @@ impl Engine {
         let gateway = bridge_gateway(&docker).await;
         let published = published(settings::docker_host().as_deref(), gateway).await;
         let version = version.version.unwrap_or_default();
-        Ok(Self { docker, version, published, gateway, relay: OnceCell::new() })
+        let relay = OnceCell::new();
+        let (label, value) = label();
+        let creations = Creations::watch(&format!("{label}={value}"));
+        let engine = Self { docker, version, published, creations, gateway, relay };
+        engine.sweep().await?;
+        Ok(engine)
+    }
+
+    /// Removes what was created for processes that ended before it could be started.
+    async fn sweep(&self) -> Result<()> {
+        for container in self.containers().await? {
+            if !container.started && is_gone(container.process) {
+                // Somebody else may sweep at the same time.
+                let _ = self.remove(&container.id).await;
+            }
+        }
+        Ok(())
     }
 
     /// The image that the settings ask for, if the engine has it: `LAB_IMAGE`, or one of the
@@ -138,6 +170,31 @@ impl Engine {
         named(&format!("{}:{tag}", NAMES[0]), settings.version.as_ref())
     }
 
+    /// Every container that a process on this machine made.
+    pub(crate) async fn containers(&self) -> Result<Vec<Made>> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let listed = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|source| Error::engine("listing the engine's containers", source))?;
+        let ours = listed.into_iter().filter_map(|container| {
+            let label = container.labels?.remove(LABEL)?;
+            let (process, machine) = label.split_once('@')?;
+            let started = container.state != Some(ContainerSummaryStateEnum::CREATED);
+            let made = Made { process: process.parse().ok()?, id: container.id?, started };
+            (machine == machine_name()).then_some(made)
+        });
+        Ok(ours.collect())
+    }
+
+    /// Removes a container by force, and its anonymous volumes.
+    pub(crate) async fn remove(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = self.docker.remove_container(id, Some(options)).await;
+        removed.map_err(|source| Error::engine(format!("removing the container {id}"), source))
+    }
+
     /// How containers reach relays of this process, found by trying, once per process.
     pub(crate) async fn relay_route(
         &self,
@@ -190,6 +247,15 @@ impl Engine {
             never = knock => never,
         }
     }
+}
+
+/// The label of the containers that this process makes.
+pub(crate) fn label() -> (&'static str, String) {
+    (LABEL, format!("{}@{}", std::process::id(), machine_name()))
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// An image by its reference; its version from its tag, or from the settings.

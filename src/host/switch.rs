@@ -9,6 +9,7 @@
 //!        └─ every process of a local host is in the switch's process group
 //! ```
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
@@ -17,24 +18,28 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use crate::error::{Error, Result};
 use crate::settings;
 
-/// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` 1 to keep everything
-/// when nobody gives an order.
+/// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` what to do when nobody
+/// gives an order: `remove` or `keep`; or `now` to remove a directory that is there already.
 ///
-/// QUIT is PostgreSQL's immediate shutdown; CONT first, for what was frozen. A server that was
+/// QUIT is PostgreSQL's immediate shutdown, said until it is heard; CONT first, for what was frozen. A server that was
 /// killed leaves its `postmaster.pid`, whose seventh line names its shared memory. Backends are
 /// in sessions of their own and go with their postmaster, unless they were frozen when it was
 /// killed: those are found by the directory they work in. KILL at the end is for whatever is left
 /// in the group, and for this script.
 const LOCAL: &str = r#"
-trap '' HUP INT TERM QUIT
-mkdir -m 700 "$1" && mkdir -m 700 "$1/data" || exit 1
-[ -z "$2" ] || chown -R "$2" "$1" || { rmdir "$1/data" "$1"; exit 1; }
-echo ready
-read -r order || [ "$3" != 1 ] || exit 0
-kill -CONT 0
-kill -QUIT 0
+trap '' HUP INT TERM QUIT PIPE
+if [ "$3" != now ]
+then
+    mkdir -m 700 "$1" && mkdir -m 700 "$1/data" || exit 1
+    [ -z "$2" ] || chown -R "$2" "$1" || { rmdir "$1/data" "$1"; exit 1; }
+    echo ready
+    read -r order || [ "$3" = remove ] || exit 0
+fi
+server() { read -r pid 2>/dev/null <"$1/data/postmaster.pid" && kill "-$2" "$pid" 2>/dev/null; }
+server "$1" CONT
+kill -CONT 0; kill -QUIT 0
 looks=0
-while [ $looks -lt 120 ] && read -r pid 2>/dev/null <"$1/data/postmaster.pid" && kill -0 "$pid" 2>/dev/null
+while [ $looks -lt 120 ] && server "$1" QUIT
 do sleep 0.05; looks=$((looks + 1))
 done
 memory=$(sed -n '7s/^ *[0-9]* *//p' "$1/data/postmaster.pid" 2>/dev/null)
@@ -56,6 +61,51 @@ pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/tm
 read -r order || [ "$1" != 1 ] || exit 0
 kill -TERM 1"#;
 
+/// What looks after containers from outside: those that were being created when this process ended
+/// have no switch yet, nor anything else that runs. It hears of every creation and of its end, and
+/// needs the engine's command line client; where there is none, the next lab that connects to the
+/// engine does the same. `$1` the label.
+#[cfg(feature = "container")]
+const CREATIONS: &str = r#"
+trap '' HUP INT TERM QUIT PIPE
+pending=0
+while read -r change; do pending=$((pending $change)); done
+[ "$pending" -gt 0 ] || exit 0
+looks=0
+while [ $looks -lt 20 ]
+do
+    for id in $(docker ps -aq --filter "label=$1" --filter status=created)
+    do docker rm -f "$id"
+    done
+    sleep 0.2; looks=$((looks + 1))
+done >/dev/null 2>&1
+"#;
+
+/// The watch over the creation of containers.
+#[cfg(feature = "container")]
+#[derive(Debug)]
+pub(crate) struct Creations(std::sync::Mutex<Option<ChildStdin>>);
+
+#[cfg(feature = "container")]
+impl Creations {
+    /// Watches over containers with this label. Without a shell there is no watch.
+    pub(crate) fn watch(label: &str) -> Self {
+        let mut helper = sh(CREATIONS, [label]);
+        helper.envs(settings::docker_host().map(|host| ("DOCKER_HOST", host)));
+        helper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let helper = helper.spawn().ok();
+        Self(std::sync::Mutex::new(helper.and_then(|mut helper| helper.stdin.take())))
+    }
+
+    /// A container is about to be created (`+1`), or has its own switch (`-1`).
+    pub(crate) fn tell(&self, change: &str) {
+        let mut pipe = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pipe) = pipe.as_mut() {
+            let _ = writeln!(pipe, "{change}");
+        }
+    }
+}
+
 /// What process 1 of a container does: it ends by itself unless the switch is armed in time, so
 /// that a start that is cancelled half-way leaves no container. `$1` the seconds.
 #[cfg(feature = "container")]
@@ -73,15 +123,10 @@ impl Switch {
     pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool) -> Result<Self> {
         let act = || format!("making the directory {} for a server", home.display());
         let remedy = "set LAB_DIR to a directory that can be written to";
-        let mut helper = sh()
-            .args(["-c", LOCAL, "replication-lab-switch"])
-            .arg(home)
-            .arg(owner.unwrap_or(""))
-            .arg(if keep { "1" } else { "0" })
+        let mut helper = local(home, owner.unwrap_or(""), if keep { "keep" } else { "remove" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .spawn()
             .map_err(|source| Error::io(act(), source))?;
         let mut answer = String::new();
@@ -123,9 +168,25 @@ impl Switch {
     }
 }
 
+/// Ends the server in a directory that another process left, and removes the directory.
+pub(crate) fn clean(home: &Path) -> Result<()> {
+    let cleaned = local(home, "", "now").stdin(Stdio::null()).stderr(Stdio::null()).status();
+    let act = || format!("removing {}", home.display());
+    cleaned.map_err(|source| Error::io(act(), source))?;
+    match home.exists() {
+        false => Ok(()),
+        true => Err(Error::io(act(), std::io::ErrorKind::PermissionDenied.into())),
+    }
+}
+
+fn local(home: &Path, owner: &str, otherwise: &str) -> Command {
+    sh(LOCAL, [home.as_os_str(), owner.as_ref(), otherwise.as_ref()])
+}
+
 #[expect(clippy::disallowed_methods, reason = "host/ runs programs")]
-fn sh() -> Command {
+fn sh(script: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new("sh");
-    command.env_clear().envs(settings::inherited());
+    command.env_clear().envs(settings::inherited()).process_group(0);
+    command.args(["-c", script, "replication-lab-switch"]).args(arguments);
     command
 }

@@ -1,1 +1,6 @@
-//! The lab's own guarantees.
+//! The lab's own guarantees: nothing is left behind, bad input is told clearly, and the
+//! architecture is as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like
+//! the scenarios.
+
+mod cleanup;
+mod support;

@@ -1,0 +1,268 @@
+//! Whatever ends a process that runs a cluster, nothing of the cluster is left: no container, no
+//! server, no directory, no shared memory.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pretty_assertions::assert_eq;
+use replication_lab::wait::{Seen, until};
+use replication_lab::{Leftover, Notebook, Result, Settings, Site, Topology};
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::support::{Outcome, directory, lab, program, settings, within_deadline};
+
+/// How long the end of a cluster may take on a busy machine; it takes a fraction of a second.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A process that is killed while it starts a container leaves it to its fuse.
+const AFTER_THE_FUSE: Duration = Duration::from_secs(25);
+
+/// A signal that ends the process ends its cluster. Method: `lab up`, wait until it says that the
+/// cluster is up, send the signal, look.
+#[rstest]
+#[case::killed(Signal::SIGKILL)]
+#[case::interrupted(Signal::SIGINT)]
+#[case::terminated(Signal::SIGTERM)]
+#[case::hung_up(Signal::SIGHUP)]
+fn a_signal_leaves_nothing_behind(#[case] signal: Signal) {
+    within_deadline(async {
+        let home = directory();
+        let mut holder = up(&home)?;
+        let traces = Traces::of(holder.id(), &home)?;
+        assert_eq!(traces.hosts().await?.len(), 2, "the check sees a cluster that is there");
+        send(&holder, signal)?;
+        let _ = holder.wait();
+        Ok(traces.vanish(SOON).await?)
+    });
+}
+
+/// The end of its input is the person's way of saying that they are done.
+#[test]
+fn the_end_of_its_input_ends_lab_up() {
+    within_deadline(async {
+        let home = directory();
+        let mut holder = up(&home)?;
+        let traces = Traces::of(holder.id(), &home)?;
+        drop(holder.stdin.take());
+        let ended = holder.wait()?;
+        assert!(ended.success(), "{ended}");
+        assert_eq!(traces.left().await?, Vec::<String>::new());
+        Ok(())
+    });
+}
+
+/// The same at any moment of a test process. Method: this test binary's own
+/// [`a_pair_comes_and_goes`], killed at moments spread over its life.
+#[test]
+fn a_test_process_killed_at_any_moment_leaves_nothing_behind() {
+    within_deadline(async {
+        let moments = [5, 20, 50, 100, 200, 400, 800, 1600];
+        try_join_all(moments.map(Duration::from_millis).map(killed_after)).await.map(drop)
+    });
+}
+
+async fn killed_after(moment: Duration) -> Outcome {
+    let home = directory();
+    let mut holder = program(std::env::current_exe()?)
+        .args(["--exact", "cleanup::a_pair_comes_and_goes"])
+        .env("LAB_DIR", home.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Not a wait for a condition: the moment of the kill is what this test varies.
+    let never = async || Ok(Seen::<()>::NotYet("later".to_owned()));
+    let _ = until("the moment has come", moment, never).await;
+    send(&holder, Signal::SIGKILL)?;
+    holder.wait()?;
+    Ok(Traces::of(holder.id(), &home)?.vanish(AFTER_THE_FUSE).await?)
+}
+
+/// A panic unwinds through the cluster, which goes with it. Local servers are looked for by their
+/// directory, containers by the places that the cluster told.
+#[test]
+fn a_panic_leaves_nothing_behind() {
+    let home = directory();
+    let settings = settings(&home).unwrap();
+    let (send, places) = std::sync::mpsc::channel();
+    let panicked = std::thread::spawn(move || {
+        within_deadline(async {
+            let site = Site::choose(&settings).await?;
+            let pair = Topology::pair().start_at(&site, &Notebook::in_memory()).await?;
+            let _ = send.send(places_of(&pair));
+            panic!("in the middle of a test");
+        });
+    });
+    assert!(panicked.join().is_err());
+    let places = places.recv().unwrap();
+    assert_eq!(places.len(), 2);
+    within_deadline(async { Ok(gone(&home, &places).await?) });
+}
+
+/// A server that was killed leaves its shared memory to whoever cleans up.
+#[test]
+fn a_crashed_server_leaves_nothing_behind() {
+    within_deadline(async {
+        let home = directory();
+        let site = Site::choose(&settings(&home)?).await?;
+        let alone = Topology::alone().start_at(&site, &Notebook::in_memory()).await?;
+        let places = places_of(&alone);
+        let servers = postmasters(home.path());
+        alone.primary().crash().await?;
+        alone.stop().await?;
+        assert_eq!(memory_of(&servers), Vec::<String>::new());
+        Ok(gone(&home, &places).await?)
+    });
+}
+
+/// `LAB_KEEP=1` keeps the cluster of a process that did not say that all went well.
+#[test]
+fn what_is_to_be_kept_is_kept() {
+    within_deadline(async {
+        let home = directory();
+        let mut holder = spawn_up(lab(&["up"]).env("LAB_KEEP", "1"), &home)?;
+        let traces = Traces::of(holder.id(), &home)?;
+        send(&holder, Signal::SIGKILL)?;
+        let _ = holder.wait();
+        until("the switches have let go", SOON, async || {
+            let left = traces.left().await?;
+            let armed = left.iter().any(|trace| trace.contains("replication-lab-switch"));
+            Ok(if armed { Seen::NotYet(left.join(", ")) } else { Seen::Done(()) })
+        })
+        .await?;
+        let kept = traces.hosts().await?;
+        assert_eq!(kept.len(), 2, "a primary and a standby are kept");
+        for host in kept {
+            assert!(host.is_orphan());
+            host.remove().await?;
+        }
+        Ok(traces.vanish(SOON).await?)
+    });
+}
+
+/// The pair that other tests kill, and a smoke test by itself.
+#[test]
+fn a_pair_comes_and_goes() {
+    within_deadline(async {
+        let pair = Topology::pair().start().await?;
+        pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
+        pair.wait_for_catchup("standby1").await?;
+        let a: i32 = pair.node("standby1")?.session().await?.value("SELECT a FROM t").await?;
+        assert_eq!(a, 1);
+        Ok(pair.stop().await?)
+    });
+}
+
+/// What a process that runs a cluster can leave.
+struct Traces {
+    settings: Settings,
+    process: u32,
+    servers: Vec<i32>,
+}
+
+impl Traces {
+    fn of(process: u32, home: &TempDir) -> Result<Self> {
+        Ok(Self { settings: settings(home)?, process, servers: postmasters(home.path()) })
+    }
+
+    async fn hosts(&self) -> Result<Vec<Leftover>> {
+        let mut hosts = Leftover::all(&self.settings).await?;
+        hosts.retain(|host| host.process == self.process);
+        Ok(hosts)
+    }
+
+    async fn left(&self) -> Result<Vec<String>> {
+        let hosts = self.hosts().await?;
+        let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
+        left.extend(processes_in(&self.settings.dir));
+        left.extend(memory_of(&self.servers));
+        Ok(left)
+    }
+
+    async fn vanish(&self, deadline: Duration) -> Result<()> {
+        until("nothing of the cluster is left", deadline, async || {
+            let left = self.left().await?;
+            Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
+        })
+        .await
+    }
+}
+
+fn up(home: &TempDir) -> Outcome<Child> {
+    spawn_up(&mut lab(&["up"]), home)
+}
+
+/// Starts `lab up` and waits until it says that the cluster is up.
+fn spawn_up(command: &mut std::process::Command, home: &TempDir) -> Outcome<Child> {
+    let command = command.env("LAB_DIR", home.path()).stderr(Stdio::null()).process_group(0);
+    let mut holder = command.spawn()?;
+    let said = holder.stdout.take().map(BufReader::new).ok_or("its output is piped")?;
+    match said.lines().map_while(io::Result::ok).any(|line| line.starts_with("Ctrl-C")) {
+        true => Ok(holder),
+        false => Err("lab up ended before the cluster was up".into()),
+    }
+}
+
+fn send(holder: &Child, signal: Signal) -> Outcome {
+    let pid = Pid::from_raw(i32::try_from(holder.id()).unwrap_or_default());
+    Ok(kill(pid, signal)?)
+}
+
+fn places_of(cluster: &replication_lab::Cluster) -> Vec<String> {
+    cluster.nodes().iter().map(|node| node.host().place()).collect()
+}
+
+/// None of these places is there any more, and no process works in `home`.
+async fn gone(home: &TempDir, places: &[String]) -> Result<()> {
+    let settings = settings(home)?;
+    until("the cluster is gone", SOON, async || {
+        let hosts = Leftover::all(&settings).await?;
+        let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
+        left.retain(|place| places.iter().any(|gone| gone.starts_with(place)));
+        left.extend(processes_in(home.path()));
+        Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
+    })
+    .await
+}
+
+/// The first line of every `postmaster.pid` in the clusters of `home`.
+fn postmasters(home: &Path) -> Vec<i32> {
+    let hosts = fs::read_dir(home).into_iter().flatten().flatten();
+    let files =
+        hosts.filter_map(|host| fs::read_to_string(host.path().join("data/postmaster.pid")).ok());
+    files.filter_map(|file| file.lines().next()?.trim().parse().ok()).collect()
+}
+
+/// Processes that work in `home` or have it in their command line: servers, their backends, and
+/// the switches. Linux tells; elsewhere the directories are what is looked at.
+fn processes_in(home: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let here = processes.filter_map(|process| {
+        let id = process.file_name().to_string_lossy().parse::<u32>().ok()?;
+        let line = fs::read(process.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let works_there =
+            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(home));
+        let named = line.contains(&*home.to_string_lossy());
+        (id != std::process::id() && (works_there || named))
+            .then(|| format!("process {id}: {line}"))
+    });
+    here.collect()
+}
+
+/// System V shared memory that one of these processes created.
+fn memory_of(servers: &[i32]) -> Vec<String> {
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let of_servers = table.lines().skip(1).filter(|line| {
+        let creator = line.split_whitespace().nth(4).and_then(|pid| pid.parse().ok());
+        creator.is_some_and(|creator| servers.contains(&creator))
+    });
+    of_servers.map(|line| format!("shared memory: {line}")).collect()
+}

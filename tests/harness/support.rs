@@ -1,0 +1,57 @@
+//! What harness tests share: a deadline, the chosen site in a directory of the test's own, and the
+//! program `lab`. It asserts nothing.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use replication_lab::{Result, Settings};
+
+/// How long a harness test may take, before `LAB_TIMEOUT` multiplies it.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What the body of a harness test gives.
+pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Runs a test's body to its end, or panics at the deadline.
+pub(crate) fn within_deadline(body: impl Future<Output = Outcome>) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("starting a runtime: {error}"));
+    let deadline = DEADLINE.mul_f64(replication_lab::settings::timeout_factor());
+    match runtime.block_on(async { tokio::time::timeout(deadline, body).await }) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => panic!("{error:?}"),
+        Err(late) => panic!("not done within {deadline:?}: {late}"),
+    }
+}
+
+/// A directory for local clusters that the server's account can enter.
+pub(crate) fn directory() -> tempfile::TempDir {
+    let made = tempfile::Builder::new().prefix("lab-harness-").tempdir().and_then(|directory| {
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
+        Ok(directory)
+    });
+    made.unwrap_or_else(|error| panic!("making a directory: {error}"))
+}
+
+/// The settings of this process, with local clusters in `directory`.
+pub(crate) fn settings(directory: &tempfile::TempDir) -> Result<Settings> {
+    Ok(Settings { dir: directory.path().to_owned(), ..Settings::from_env()? })
+}
+
+/// The program `lab`, with an input that stays open and its output to be read.
+pub(crate) fn lab(arguments: &[&str]) -> Command {
+    let mut command = program(env!("CARGO_BIN_EXE_lab"));
+    command.args(arguments);
+    command
+}
+
+/// A program with an input that stays open and its output to be read.
+#[expect(clippy::disallowed_methods, reason = "the harness runs the lab as a program")]
+pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(path);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
