@@ -16,7 +16,7 @@ pub async fn wait_for_catchup(primary: &Session, standby: &Session) -> Result<Ls
 
 /// Waits until `standby` has replayed up to `barrier`, and gives the position it has reached.
 pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
-    until(&format!("the standby has replayed {barrier}"), PATIENCE, async || {
+    until(&format!("the standby has replayed {barrier}"), PATIENCE, || async {
         let replayed: Option<Lsn> = standby.look_at("SELECT pg_last_wal_replay_lsn()").await?;
         Ok(match replayed {
             Some(replayed) if replayed >= barrier => Seen::Done(replayed),
@@ -29,7 +29,7 @@ pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
 
 /// Waits until every one of `standbys` streams from the server of this session.
 pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result<()> {
-    until(&format!("{} streams", standbys.join(", ")), PATIENCE, async || {
+    until(&format!("{} streams", standbys.join(", ")), PATIENCE, || async {
         let there = stat::replication(upstream).await?;
         let streams = |name: &&str| {
             there.iter().any(|row| row.application_name == **name && row.state == "streaming")

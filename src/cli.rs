@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use replication_lab::{Result, Settings, Site};
+use replication_lab::{Leftover, Result, Settings, Site};
 
 /// PostgreSQL streaming replication, proven by tests.
 #[derive(Debug, Parser)]
@@ -43,6 +43,12 @@ enum Command {
     },
     /// Say which host and which PostgreSQL would be used here, and why
     Where,
+    /// Take away the clusters of processes that ended: kept ones, and what nothing else could
+    Clean {
+        /// Remove the cache of template data directories too
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
@@ -51,6 +57,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Run { scenario } => return scenarios::run(&scenario),
         Command::Up { standbys } => on_runtime(up::run(standbys)),
         Command::Where => on_runtime(tell_where()),
+        Command::Clean { all } => on_runtime(clean(all)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,6 +71,23 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 async fn tell_where() -> Result<()> {
     // Choosing says it, on standard error.
     Site::choose(&Settings::from_env()?).await.map(drop)
+}
+
+async fn clean(all: bool) -> Result<()> {
+    let mut out = std::io::stdout();
+    for host in Leftover::all(&Settings::from_env()?).await? {
+        let place = host.place();
+        if host.is_orphan() {
+            host.remove().await?;
+            let _ = writeln!(out, "removed {place}");
+        } else {
+            let _ = writeln!(out, "left {place}: process {} still runs", host.process);
+        }
+    }
+    if all {
+        let _ = writeln!(out, "removed {}", Leftover::remove_cache()?.display());
+    }
+    Ok(())
 }
 
 fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::config::TargetSessionAttrs;
 
@@ -11,7 +12,6 @@ use crate::basebackup::{REPLICATOR, Source, base_backup, copy_template};
 use crate::catchup::{wait_for_catchup, wait_for_streaming};
 use crate::conf::Conf;
 use crate::error::{Error, Result};
-use crate::host::Host;
 use crate::host::site::Site;
 use crate::host::template::{Template, random_password};
 use crate::link::Link;
@@ -56,7 +56,7 @@ impl Topology {
         self.check()?;
         notebook.note(Event::Provision { topology: self.to_string() });
         let cluster = match Cluster::build(&self, site, notebook).await {
-            Err(error) if error.is_missing() => {
+            Err(error) if error.is_no_route() => {
                 let site = site.instead(error).await?;
                 Cluster::build(&self, &site, notebook).await?
             }
@@ -73,7 +73,7 @@ impl Cluster {
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
         // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
-        let hosts = join_all(names.iter().map(|name| site.host(name))).await;
+        let hosts = join_all(names.iter().map(|name| site.host(name).boxed())).await;
         let hosts = hosts.into_iter().collect::<Result<Vec<_>>>()?;
         let nodes: Vec<_> = std::iter::zip(&names, hosts)
             .map(|(name, host)| Node::new(name, host, &passwords.superuser, notebook))
@@ -104,18 +104,23 @@ impl Cluster {
     /// All nodes at once: each starts from the same cold backup, and the standbys wait for the
     /// roles and slots to come.
     async fn fill_from_template(&self, template: &Template) -> Result<()> {
-        try_join_all(self.nodes.iter().map(async |node| {
-            let source = self.source_of(node.name());
-            copy_template(node, template, source.as_ref(), self.topology.conf()).await?;
-            node.launch().await
-        }))
-        .await?;
+        try_join_all(self.nodes.iter().map(|node| self.launch_copy(node, template).boxed()))
+            .await?;
         self.make_roles(&template.password).await?;
         try_join_all(
-            self.topology.standbys().iter().map(|standby| self.make_slot_on_standby(standby)),
+            self.topology
+                .standbys()
+                .iter()
+                .map(|standby| self.make_slot_on_standby(standby).boxed()),
         )
         .await
         .map(drop)
+    }
+
+    async fn launch_copy(&self, node: &Node, template: &Template) -> Result<()> {
+        let source = self.source_of(node.name());
+        copy_template(node, template, source.as_ref(), self.topology.conf()).await?;
+        node.launch().await
     }
 
     /// The primary first, and then every standby from its upstream.
@@ -123,10 +128,10 @@ impl Cluster {
         let primary = self.primary();
         primary.init(self.topology.conf()).await?;
         primary.launch().await?;
-        primary.ready().await?;
         self.make_roles(&self.passwords.superuser).await?;
         for generation in self.topology.generations() {
-            try_join_all(generation.into_iter().map(|standby| self.follow(standby))).await?;
+            try_join_all(generation.into_iter().map(|standby| self.follow(standby).boxed()))
+                .await?;
         }
         Ok(())
     }
@@ -145,7 +150,7 @@ impl Cluster {
     /// Roles with passwords of this cluster, and the slots of the standbys of the primary.
     async fn make_roles(&self, password: &str) -> Result<()> {
         let primary = self.primary();
-        let session = first_session(primary, password).await?;
+        let session = primary.ready_for(password).await?;
         let Passwords { superuser, replicator } = &self.passwords;
         let direct = self.topology.standbys().iter().filter(|standby| standby.upstream == PRIMARY);
         let slots: String = direct.filter_map(make_slot).collect();
@@ -268,45 +273,31 @@ impl Cluster {
     /// What a person needs to see after a failure: each node's role, timeline and position, the
     /// last lines of its log, and where it is.
     pub async fn story(&self) -> String {
-        let nodes = self.nodes.iter().map(async |node| {
-            let state = tokio::time::timeout(STORY, async {
-                stat::position(&node.session_unnoted().await?).await
-            });
-            let state = match state.await {
-                Ok(Ok(position)) => format!("{position:?}"),
-                Ok(Err(error)) => format!("{error:?}"),
-                Err(_) => "no answer".to_owned(),
-            };
-            let log = node.log_tail().await.replace('\n', "\n    | ");
-            format!("{}: {state}\n  in {}\n    | {log}\n", node.name(), node.host().place())
-        });
-        join_all(nodes).await.concat()
+        join_all(self.nodes.iter().map(|node| story_of(node).boxed())).await.concat()
     }
 
     /// Takes every server away, and waits until they are gone.
     pub async fn stop(self) -> Result<()> {
         drop(self.links);
         let hosts = self.nodes.into_iter().map(Node::into_host);
-        let removed = join_all(hosts.map(Host::remove)).await;
+        let removed = join_all(hosts.map(|host| host.remove().boxed())).await;
         removed.into_iter().collect()
     }
+}
+
+async fn story_of(node: &Node) -> String {
+    let state =
+        tokio::time::timeout(STORY, async { stat::position(&node.session_unnoted().await?).await });
+    let state = match state.await {
+        Ok(Ok(position)) => format!("{position:?}"),
+        Ok(Err(error)) => format!("{error:?}"),
+        Err(_) => "no answer".to_owned(),
+    };
+    let log = node.log_tail().await.replace('\n', "\n    | ");
+    format!("{}: {state}\n  in {}\n    | {log}\n", node.name(), node.host().place())
 }
 
 fn make_slot(standby: &Standby) -> Option<String> {
     let name = &standby.name;
     standby.slot.then(|| format!("SELECT pg_create_physical_replication_slot('{name}');"))
-}
-
-/// The first session on a primary, which knows only the password that its data directory was made
-/// with.
-async fn first_session(primary: &Node, password: &str) -> Result<Session> {
-    use crate::wait::{PATIENCE, Seen, until};
-    let config = primary.config_with(password);
-    let session = until("the primary takes connections", PATIENCE, async || {
-        Session::open(&config, primary.name(), &Notebook::in_memory()).await.map(Seen::Done)
-    });
-    match session.await {
-        Ok(session) => Ok(session),
-        Err(error) => Err(primary.with_log(error).await),
-    }
 }

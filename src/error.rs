@@ -31,6 +31,11 @@ pub(crate) enum Why {
     Topology(&'static str),
     /// The machine does not have what the settings ask for.
     Missing { there: String },
+    /// Containers cannot connect to this process.
+    #[cfg(feature = "container")]
+    NoRoute { tried: String },
+    /// The server ended by itself, with this exit status.
+    Ended { status: String },
     /// PostgreSQL said no.
     Refused(Refusal),
     /// PostgreSQL said yes where a refusal was expected.
@@ -122,6 +127,14 @@ impl Error {
         matches!(self.0.why, Why::Missing { .. })
     }
 
+    /// Can containers not connect to this process?
+    pub(crate) fn is_no_route(&self) -> bool {
+        #[cfg(feature = "container")]
+        return matches!(self.0.why, Why::NoRoute { .. });
+        #[cfg(not(feature = "container"))]
+        false
+    }
+
     /// Was a setting or a topology not understood, so that nothing was started at all?
     pub fn is_bad_input(&self) -> bool {
         matches!(self.0.why, Why::Setting { .. } | Why::Topology(_))
@@ -155,6 +168,9 @@ impl fmt::Display for Why {
             }
             Self::Topology(reason) => write!(f, ": {reason}"),
             Self::Missing { there } => write!(f, "\n  what is there: {there}"),
+            #[cfg(feature = "container")]
+            Self::NoRoute { tried } => write!(f, ": no answer at {tried}"),
+            Self::Ended { status } => write!(f, ": it ended by itself, with exit status {status}"),
             Self::Refused(refusal) => write!(f, ": PostgreSQL refused: {refusal}"),
             Self::Command { line, status, output } => {
                 match status {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 
 use crate::conf::Conf;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
 use crate::host::template::INITDB;
 use crate::host::{Endpoint, Host, Script, Signal};
 use crate::notebook::Notebook;
@@ -134,21 +134,24 @@ impl Node {
 
     /// Waits until the server takes connections; ends at once when the server has ended.
     pub(crate) async fn ready(&self) -> Result<()> {
-        let outcome = until("the server takes connections", PATIENCE, async || {
-            match self.session_unnoted().await {
-                Ok(session) => session.look("SELECT 1").await.map(|_| Seen::Done(Ok(()))),
+        self.ready_for(&self.password).await.map(drop)
+    }
+
+    /// The same with a password that may not be this node's yet, and gives the session.
+    pub(crate) async fn ready_for(&self, password: &str) -> Result<Session> {
+        let config = self.config_with(password);
+        let looked = until("the server takes connections", PATIENCE, || async {
+            match Session::open(&config, &self.name, &Notebook::in_memory()).await {
+                Ok(session) => Ok(Seen::Done(Ok(session))),
                 Err(error) => Ok(match self.ended().await? {
                     Some(status) => Seen::Done(Err(status)),
                     None => Seen::NotYet(format!("{error:?}")),
                 }),
             }
         });
-        let failure = match outcome.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(status)) => Error::missing(
-                "starting the server",
-                format!("a server that ended by itself, with exit status {status}"),
-            ),
+        let failure = match looked.await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(status)) => Error::new("starting the server", Why::Ended { status }),
             Err(late) => late,
         };
         Err(self.with_log(failure).await)
@@ -178,7 +181,7 @@ impl Node {
         let pid = self.postmaster().await?;
         self.note_command(&format!("kill -KILL {pid}"));
         self.host.signal(pid, Signal::Kill).await.map_err(|error| error.on(&self.name))?;
-        until(&format!("{} is gone", self.name), PATIENCE, async || {
+        until(&format!("{} is gone", self.name), PATIENCE, || async {
             Ok(match self.ended().await? {
                 Some(_) => Seen::Done(()),
                 None => Seen::NotYet("its process is still there".to_owned()),
@@ -264,7 +267,7 @@ impl Node {
         self.config_with(&self.password)
     }
 
-    pub(crate) fn config_with(&self, password: &str) -> Config {
+    fn config_with(&self, password: &str) -> Config {
         let (host, port) = self.endpoint().host_and_port();
         let mut config = superuser(password);
         config.host(host).port(port);

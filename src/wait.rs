@@ -26,11 +26,10 @@ pub enum Seen<T> {
 ///
 /// A probe's error counts as "not yet" and is what was seen last: a server that starts up refuses
 /// connections for a while.
-pub async fn until<T>(
-    what: &str,
-    deadline: Duration,
-    mut probe: impl AsyncFnMut() -> Result<Seen<T>>,
-) -> Result<T> {
+pub async fn until<T, F>(what: &str, deadline: Duration, mut probe: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Seen<T>>>,
+{
     let deadline = deadline.mul_f64(settings::timeout_factor());
     let started = Instant::now();
     let mut last = String::from("nothing, the first look did not come back");
@@ -65,9 +64,9 @@ mod tests {
     #[tokio::test]
     async fn a_wait_that_fails_says_for_what_how_long_and_what_it_saw_last() {
         let mut looks = 0;
-        let error = until("the moon is full", Duration::from_millis(60), async || {
+        let error = until("the moon is full", Duration::from_millis(60), || {
             looks += 1;
-            Ok(Seen::<()>::NotYet(format!("a crescent, look {}", looks.min(2))))
+            std::future::ready(Ok(Seen::<()>::NotYet(format!("a crescent, look {}", looks.min(2)))))
         })
         .await
         .unwrap_err();
@@ -80,18 +79,18 @@ mod tests {
     #[tokio::test]
     async fn an_error_of_the_probe_is_kept_and_the_next_look_may_succeed() {
         let mut looks = 0;
-        let found = until("it answers", PATIENCE, async || {
+        let found = until("it answers", PATIENCE, || {
             looks += 1;
-            match looks {
+            std::future::ready(match looks {
                 1 => Err(Error::io("connecting", std::io::ErrorKind::ConnectionRefused.into())),
                 _ => Ok(Seen::Done(looks)),
-            }
+            })
         })
         .await
         .unwrap();
         assert_eq!(found, 2);
 
-        let error = until("it answers", Duration::from_millis(20), async || {
+        let error = until("it answers", Duration::from_millis(20), || async {
             Err::<Seen<()>, _>(Error::io("connecting", std::io::ErrorKind::BrokenPipe.into()))
         })
         .await
@@ -101,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_hangs_does_not_outlive_the_deadline() {
-        let error = until("it answers", Duration::from_millis(20), async || {
+        let error = until("it answers", Duration::from_millis(20), || async {
             std::future::pending::<Result<Seen<()>>>().await
         })
         .await

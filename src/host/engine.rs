@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use super::container::Container;
 use super::leftover::is_gone;
 use super::switch::Creations;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
 use crate::settings::{self, Settings};
 use crate::version::Version;
 
@@ -201,21 +201,22 @@ impl Engine {
         from: &Container,
         settings: &Settings,
     ) -> Result<RelayRoute> {
-        let found = self.relay.get_or_try_init(async || {
-            let candidates = self.relay_candidates(settings);
-            for candidate in &candidates {
-                if self.reaches(from, candidate).await {
-                    return Ok(candidate.clone());
-                }
+        self.relay.get_or_try_init(|| self.find_relay_route(from, settings)).await.cloned()
+    }
+
+    async fn find_relay_route(&self, from: &Container, settings: &Settings) -> Result<RelayRoute> {
+        let candidates = self.relay_candidates(settings);
+        for candidate in &candidates {
+            if self.reaches(from, candidate).await {
+                return Ok(candidate.clone());
             }
-            let tried: Vec<_> = candidates.into_iter().map(|route| route.address).collect();
-            let act = "looking for an address under which containers reach this process";
-            Err(Error::missing(act, format!("no answer at {}", tried.join(", "))).remedy(
-                "allow connections from the container bridge to this machine (firewall), or set \
-                 LAB_RELAY_ADDRESS to an address that containers reach, or LAB_HOST=local",
-            ))
-        });
-        found.await.cloned()
+        }
+        let tried: Vec<_> = candidates.into_iter().map(|route| route.address).collect();
+        let act = "looking for an address under which containers reach this process";
+        Err(Error::new(act, Why::NoRoute { tried: tried.join(", ") }).remedy(
+            "allow connections from the container bridge to this machine (firewall), or set \
+             LAB_RELAY_ADDRESS to an address that containers reach, or LAB_HOST=local",
+        ))
     }
 
     fn relay_candidates(&self, settings: &Settings) -> Vec<RelayRoute> {

@@ -11,9 +11,10 @@ use nix::unistd::Pid;
 
 #[cfg(feature = "container")]
 use super::engine::Engine;
-use super::switch;
-use crate::error::Result;
-use crate::settings::{HostChoice, Settings};
+use super::local::Account;
+use super::{switch, template};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
 
 /// A host that is there, and the process that made it.
 #[derive(Debug)]
@@ -37,6 +38,15 @@ impl Leftover {
         let mut found = directories(settings);
         found.extend(containers(settings).await?);
         Ok(found)
+    }
+
+    /// Removes the cache of template data directories, and says where it was. Clusters that run
+    /// are copies and do not need it.
+    pub fn remove_cache() -> Result<PathBuf> {
+        let cache = template::cache(Account::for_servers()?.as_ref())?;
+        let act = || format!("removing the cache {}", cache.display());
+        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(act(), source))?;
+        Ok(cache)
     }
 
     /// Has the process that made it ended?
@@ -80,7 +90,7 @@ fn directories(settings: &Settings) -> Vec<Leftover> {
 
 #[cfg(feature = "container")]
 async fn containers(settings: &Settings) -> Result<Vec<Leftover>> {
-    if settings.host == HostChoice::Local {
+    if settings.host == crate::settings::HostChoice::Local {
         return Ok(Vec::new());
     }
     let Ok(engine) = Engine::connect().await else { return Ok(Vec::new()) };

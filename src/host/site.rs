@@ -209,7 +209,6 @@ impl fmt::Display for Site {
     }
 }
 
-#[cfg(feature = "container")]
 fn neither(engine: &Error, installation: &Error) -> Error {
     let there = format!("{engine:?}\n  and {installation:?}").replace('\n', "\n  ");
     Error::missing("looking for somewhere to run PostgreSQL", there)

@@ -78,7 +78,7 @@ async fn killed_after(moment: Duration) -> Outcome {
         .stderr(Stdio::null())
         .spawn()?;
     // Not a wait for a condition: the moment of the kill is what this test varies.
-    let never = async || Ok(Seen::<()>::NotYet("later".to_owned()));
+    let never = || std::future::ready(Ok(Seen::<()>::NotYet("later".to_owned())));
     let _ = until("the moment has come", moment, never).await;
     send(&holder, Signal::SIGKILL)?;
     holder.wait()?;
@@ -131,7 +131,7 @@ fn what_is_to_be_kept_is_kept() {
         let traces = Traces::of(holder.id(), &home)?;
         send(&holder, Signal::SIGKILL)?;
         let _ = holder.wait();
-        until("the switches have let go", SOON, async || {
+        until("the switches have let go", SOON, || async {
             let left = traces.left().await?;
             let armed = left.iter().any(|trace| trace.contains("replication-lab-switch"));
             Ok(if armed { Seen::NotYet(left.join(", ")) } else { Seen::Done(()) })
@@ -187,7 +187,7 @@ impl Traces {
     }
 
     async fn vanish(&self, deadline: Duration) -> Result<()> {
-        until("nothing of the cluster is left", deadline, async || {
+        until("nothing of the cluster is left", deadline, || async {
             let left = self.left().await?;
             Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
         })
@@ -222,7 +222,7 @@ fn places_of(cluster: &replication_lab::Cluster) -> Vec<String> {
 /// None of these places is there any more, and no process works in `home`.
 async fn gone(home: &TempDir, places: &[String]) -> Result<()> {
     let settings = settings(home)?;
-    until("the cluster is gone", SOON, async || {
+    until("the cluster is gone", SOON, || async {
         let hosts = Leftover::all(&settings).await?;
         let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
         left.retain(|place| places.iter().any(|gone| gone.starts_with(place)));

@@ -3,4 +3,7 @@
 //! the scenarios.
 
 mod cleanup;
+mod errors;
+mod invariants;
+mod shapes;
 mod support;

@@ -1,0 +1,147 @@
+//! Bad settings and missing things: each its own error, which names what is wrong, what is there
+//! and what to do next; and nothing is left running. Method: the program `lab` in an environment
+//! of the test's own, its exit code and what it says.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use pretty_assertions::assert_eq;
+use rstest::rstest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::support::{Outcome, directory, lab, within_deadline};
+
+const NO_ENGINE: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
+
+#[rstest]
+#[case::host(&[("LAB_HOST", "podman")], &["LAB_HOST", "podman", "auto, container, local"])]
+#[case::version(&[("LAB_PG", "12")], &["LAB_PG", "12", "from 13 on"])]
+#[case::no_version(&[("LAB_PG", "newest")], &["LAB_PG", "newest", "from 13 on"])]
+#[case::keep(&[("LAB_KEEP", "yes")], &["LAB_KEEP", "yes", "0, 1"])]
+#[case::timeout(&[("LAB_TIMEOUT", "slow")], &["LAB_TIMEOUT", "slow", "a number above 0"])]
+#[case::no_engine(
+    &[("LAB_HOST", "container"), NO_ENGINE],
+    &["container engine", "because:", "start Docker", "LAB_HOST=local"]
+)]
+#[case::no_postgresql(
+    &[("LAB_HOST", "local"), NO_PROGRAMS],
+    &["PostgreSQL on this machine", "/nonexistent/bin", "apt-get install postgresql", "LAB_PG_BIN"]
+)]
+#[case::neither(
+    &[("LAB_HOST", "auto"), NO_ENGINE, NO_PROGRAMS],
+    &["somewhere to run PostgreSQL", "container engine", "/nonexistent/bin", "either of the two"]
+)]
+#[case::directory(&[("LAB_HOST", "local"), ("LAB_DIR", "/nonexistent/dir")], &["LAB_DIR"])]
+#[case::long_directory(
+    &[("LAB_HOST", "local"), ("LAB_DIR", "/tmp/a-directory-whose-name-is-far-too-long-for-the-path-of-a-unix-socket-in-it")],
+    &["bytes", "LAB_DIR"]
+)]
+#[case::conf(
+    &[("LAB_HOST", "local"), ("LAB_CONF", "/nonexistent/extra.conf")],
+    &["LAB_CONF", "/nonexistent/extra.conf"]
+)]
+fn says(#[case] environment: &[(&str, &str)], #[case] expected: &[&str]) {
+    within_deadline(async { refused(environment, expected) });
+}
+
+/// A version that this machine does not have: the error says which it has.
+#[test]
+fn a_version_that_is_not_installed() {
+    within_deadline(async {
+        let environment = [("LAB_HOST", "local"), ("LAB_PG", "98")];
+        refused(&environment, &["PostgreSQL 98 on this machine", "what is there:", "postgresql-98"])
+    });
+}
+
+/// An engine without the image, and without a registry: the error says how to build one. Method: an
+/// engine of the test's own that has nothing and can get nothing.
+#[test]
+fn an_image_that_cannot_be_had() {
+    within_deadline(async {
+        let home = directory();
+        let socket = home.path().join("engine.sock");
+        let engine = tokio::spawn(empty_engine(UnixListener::bind(&socket)?));
+        let docker_host = format!("unix://{}", socket.display());
+        tokio::task::spawn_blocking(move || -> Result<(), String> {
+            let environment =
+                [("LAB_HOST", "container"), ("LAB_PG", "17"), ("DOCKER_HOST", &docker_host)];
+            let expected =
+                ["pulling the image postgres:17", "no such host", "fixtures/images/build 17"];
+            refused(&environment, &expected).map_err(|error| error.to_string())
+        })
+        .await??;
+        engine.abort();
+        Ok(())
+    });
+}
+
+/// A server that cannot start is reported with the last lines of its log, at once and not at a
+/// deadline.
+#[test]
+fn a_server_that_does_not_start() {
+    within_deadline(async {
+        let home = directory();
+        let conf = home.path().join("extra.conf");
+        std::fs::write(&conf, "shared_buffers = 'lots'\n")?;
+        let conf = conf.to_string_lossy().into_owned();
+        let environment = [("LAB_CONF", conf.as_str())];
+        refused(&environment, &["ended by itself", "last lines of its log", "shared_buffers"])
+    });
+}
+
+/// The lab refuses, says all of this, and leaves no directory.
+fn refused(environment: &[(&str, &str)], expected: &[&str]) -> Outcome {
+    let home = directory();
+    let mut command = lab(&["up"]);
+    command.env("LAB_DIR", home.path()).envs(environment.iter().copied());
+    let mut running = command.spawn()?;
+    drop(running.stdin.take());
+    let mut said = String::new();
+    running.stderr.take().ok_or("its errors are piped")?.read_to_string(&mut said)?;
+    let status = running.wait()?;
+    assert_eq!(status.code(), Some(1), "{said}");
+    for part in expected {
+        assert!(said.contains(part), "{part:?} is missing in what it said:\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(entries(home.path()), Vec::<String>::new());
+    Ok(())
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// An engine that has no image and cannot reach a registry.
+async fn empty_engine(listener: UnixListener) {
+    while let Ok((client, _)) = listener.accept().await {
+        tokio::spawn(answer(client));
+    }
+}
+
+async fn answer(mut client: UnixStream) {
+    let mut heard = vec![0; 16 * 1024];
+    while let Ok(bytes) = client.read(&mut heard).await {
+        let request = String::from_utf8_lossy(heard.get(..bytes).unwrap_or_default()).into_owned();
+        let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let (status, body) = match path.split('?').next().unwrap_or_default() {
+            path if path.ends_with("/version") => ("200 OK", r#"{"Version":"0.0-empty"}"#),
+            path if path.ends_with("/images/json") => ("200 OK", "[]"),
+            path if path.ends_with("/containers/json") => ("200 OK", "[]"),
+            path if path.ends_with("/images/create") => {
+                ("500 Internal Server Error", r#"{"message":"lookup registry: no such host"}"#)
+            }
+            _ => ("404 Not Found", r#"{"message":"not here"}"#),
+        };
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        if bytes == 0 || client.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}

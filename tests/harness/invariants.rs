@@ -1,0 +1,126 @@
+//! The invariants of ARCHITECTURE.md that clippy cannot enforce. Method: the sources as text.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pretty_assertions::assert_eq;
+
+/// Modules from which everything can be rendered and judged without a server.
+const PURE: [&str; 7] = ["conf", "topology", "version", "wal", "refusal", "record", "page"];
+
+/// What a pure module does not know: a runtime, a process, a clock, a file, a node.
+const IMPURE: [&str; 9] = [
+    "tokio::",
+    "std::process",
+    "Instant::",
+    "SystemTime::",
+    "std::fs",
+    "fs::",
+    "crate::node",
+    "crate::host",
+    "crate::session",
+];
+
+#[test]
+fn pure_modules_know_no_runtime_process_clock_or_node() {
+    for module in PURE {
+        let source = without_tests(&read(&root().join(format!("src/{module}.rs"))));
+        for word in IMPURE {
+            assert!(!source.contains(word), "src/{module}.rs says {word}");
+        }
+    }
+}
+
+#[test]
+fn only_the_support_of_the_scenarios_knows_insta() {
+    let knowing = sources().into_iter().filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name != Some("invariants.rs") && read(path).contains("insta::")
+    });
+    let knowing: Vec<_> = knowing.collect();
+    assert_eq!(knowing, [root().join("tests/scenarios/support.rs")]);
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_no_test_is_ignored() {
+    for path in sources() {
+        let source = read(&path);
+        assert!(source.starts_with("//! "), "{} does not say what it is for", path.display());
+        let ignored = concat!("#[", "ignore");
+        assert!(!source.contains(ignored), "{} ignores a test", path.display());
+    }
+}
+
+/// A scenario's body is arrange, act, observe, learn: it decides nothing.
+#[test]
+fn scenarios_have_no_branches() {
+    for path in scenarios() {
+        for line in read(&path).lines().map(str::trim) {
+            let branches = ["if ", "} else", "match ", "for ", "while ", "loop "];
+            let branch = branches.iter().find(|word| line.starts_with(**word));
+            assert_eq!(branch, None, "{}: {line}", path.display());
+        }
+    }
+}
+
+/// Every page is that of a test that exists: `module@test.snap`, `module@test.pg18.snap`.
+#[test]
+fn every_page_belongs_to_a_test() {
+    let pages = list(&root().join("snapshots"));
+    let pages: Vec<_> = pages.iter().filter_map(|page| page.file_name()?.to_str()).collect();
+    let is_page = |page: &&str| Path::new(page).extension().is_some_and(|end| end == "snap");
+    assert!(pages.iter().any(is_page), "there are pages");
+    for page in pages.into_iter().filter(|page| *page != "README.md") {
+        let (module, rest) = page.split_once('@').unwrap_or((page, ""));
+        let test = rest.split('.').next().unwrap_or_default();
+        let source = read(&root().join(format!("tests/scenarios/{module}.rs")));
+        assert!(is_page(&page), "{page} is no accepted page");
+        assert!(source.contains(&format!("fn {test}(")), "{page} belongs to no test");
+    }
+}
+
+/// The page in the README is the accepted one.
+#[test]
+fn the_readme_shows_a_real_page() {
+    let readme = read(&root().join("README.md"));
+    let name = readme.split("<!-- page: ").nth(1).and_then(|rest| rest.split(" -->").next());
+    let shown = readme.split("~~~markdown\n").nth(1).and_then(|rest| rest.split("\n~~~").next());
+    let page = read(&root().join(format!("snapshots/{}.snap", name.unwrap_or_default())));
+    let page = page.splitn(3, "---\n").nth(2).map(str::trim);
+    assert_eq!(shown, page);
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let files = list(&root().join("tests/scenarios"));
+    let is_scenario = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("scenario_"))
+    };
+    let scenarios: Vec<_> = files.into_iter().filter(is_scenario).collect();
+    assert!(!scenarios.is_empty(), "there are scenarios");
+    scenarios
+}
+
+fn sources() -> Vec<PathBuf> {
+    let folders = ["src", "src/host", "src/cli", "tests/scenarios", "tests/harness", "benches"];
+    let files = folders.iter().flat_map(|folder| list(&root().join(folder)));
+    files.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+}
+
+fn list(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn without_tests(source: &str) -> String {
+    source.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}

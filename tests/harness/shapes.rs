@@ -1,0 +1,79 @@
+//! Shapes other than a pair: they come up as described, on the chosen host.
+
+use pretty_assertions::assert_eq;
+use replication_lab::{Notebook, Refusal, Session, Topology, stat};
+
+use crate::support::within_deadline;
+
+/// A chain and a synchronous rule. Method: what each upstream shows in `pg_stat_replication`.
+#[test]
+fn a_chain_with_a_synchronous_first_standby() {
+    within_deadline(async {
+        let topology = Topology::pair()
+            .standby("standby2")
+            .following("standby1")
+            .synchronous("FIRST 1 (standby1)")
+            .set("work_mem", "5MB");
+        let chain = topology.start().await?;
+        let primary = chain.primary().session().await?;
+        let first = chain.node("standby1")?.session().await?;
+        let second = chain.node("standby2")?.session().await?;
+        let followers = stat::replication(&primary).await?;
+        let followers: Vec<_> = followers
+            .iter()
+            .map(|row| (row.application_name.as_str(), row.sync_state.as_str()))
+            .collect();
+        assert_eq!(followers, [("standby1", "sync")]);
+        let followers = stat::replication(&first).await?;
+        let followers: Vec<_> = followers
+            .iter()
+            .map(|row| (row.application_name.as_str(), row.sync_state.as_str()))
+            .collect();
+        assert_eq!(followers, [("standby2", "async")]);
+        assert_eq!(second.value::<String>("SHOW work_mem").await?, "5MB");
+        let slots = [stat::slots(&primary).await?, stat::slots(&first).await?].concat();
+        let slots: Vec<_> =
+            slots.iter().map(|slot| (slot.slot_name.as_str(), slot.active)).collect();
+        assert_eq!(slots, [("standby1", true), ("standby2", true)]);
+        primary.run("CREATE TABLE t AS SELECT 1 AS a").await?;
+        chain.wait_for_catchup("standby2").await?;
+        assert_eq!(second.value::<i32>("SELECT a FROM t").await?, 1);
+        Ok(chain.stop().await?)
+    });
+}
+
+/// Nobody needs a password to be trusted: the roles have one, and only what they need.
+#[test]
+fn roles_have_passwords_and_no_more_than_they_need() {
+    within_deadline(async {
+        let pair = Topology::pair().start().await?;
+        let primary = pair.primary().session().await?;
+        let rights: Vec<_> = primary
+            .rows("SELECT rolname::text, rolsuper, rolreplication, rolcreaterole, rolpassword ~ '^SCRAM-SHA-256' \
+                   FROM pg_authid WHERE rolcanlogin ORDER BY rolname")
+            .await?
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
+            .collect::<Vec<(String, bool, bool, bool, bool)>>();
+        assert_eq!(
+            rights,
+            [
+                ("postgres".to_owned(), true, true, true, true),
+                ("replicator".to_owned(), false, true, false, true),
+            ]
+        );
+        let mut wrong = pair.primary().config();
+        wrong.password("guessed");
+        let refused = Session::open(&wrong, "primary", &Notebook::in_memory()).await;
+        let refused = refused.err().ok_or("a wrong password was accepted")?;
+        assert_eq!(refused.refusal().map(Refusal::sqlstate), Some("28P01"));
+        Ok(pair.stop().await?)
+    });
+}
+
+/// A cluster may be started from a spawned task.
+#[test]
+fn starting_a_cluster_can_be_sent_to_another_thread() {
+    fn sendable(_: impl Send) {}
+    sendable(Topology::pair().start());
+}
