@@ -31,6 +31,7 @@ const STORY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Cluster {
     topology: Topology,
+    conf: Conf,
     nodes: Vec<Node>,
     links: Vec<Link>,
     passwords: Passwords,
@@ -69,6 +70,7 @@ impl Topology {
 
 impl Cluster {
     async fn build(topology: &Topology, site: &Site, notebook: &Notebook) -> Result<Self> {
+        let conf = topology.conf().clone().with_lines(&site.extra_conf()?);
         let passwords = Passwords { superuser: random_password(), replicator: random_password() };
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
@@ -80,7 +82,7 @@ impl Cluster {
             .collect();
         let notebook = notebook.clone();
         let topology = topology.clone();
-        let mut cluster = Self { topology, nodes, links: Vec::new(), passwords, notebook };
+        let mut cluster = Self { topology, conf, nodes, links: Vec::new(), passwords, notebook };
         cluster.open_links(site).await?;
         match site.installation() {
             Some(installation) => {
@@ -119,14 +121,14 @@ impl Cluster {
 
     async fn launch_copy(&self, node: &Node, template: &Template) -> Result<()> {
         let source = self.source_of(node.name());
-        copy_template(node, template, source.as_ref(), self.topology.conf()).await?;
+        copy_template(node, template, source.as_ref(), &self.conf).await?;
         node.launch().await
     }
 
     /// The primary first, and then every standby from its upstream.
     async fn fill_from_primary(&self) -> Result<()> {
         let primary = self.primary();
-        primary.init(self.topology.conf()).await?;
+        primary.init(&self.conf).await?;
         primary.launch().await?;
         self.make_roles(&self.passwords.superuser).await?;
         for generation in self.topology.generations() {
@@ -140,8 +142,7 @@ impl Cluster {
         let node = self.node(&standby.name)?;
         self.make_slot_on_standby(standby).await?;
         if let Some(source) = self.source_of(&standby.name) {
-            let conf: &Conf = self.topology.conf();
-            base_backup(node, &source, conf).await?;
+            base_backup(node, &source, &self.conf).await?;
         }
         node.launch().await?;
         node.ready().await

@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 /// Settings of `postgresql.conf`, in the order given; of two lines with one name PostgreSQL takes
 /// the last (manual: Setting Parameters).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conf(Vec<(String, String)>);
+pub struct Conf {
+    settings: Vec<(String, String)>,
+    lines: String,
+}
 
 impl Conf {
     /// No line at all.
@@ -18,14 +21,22 @@ impl Conf {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a builder takes what it is given")]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.0.push((name.into(), value.to_string()));
+        self.settings.push((name.into(), value.to_string()));
         self
     }
 
     /// These settings, and then those, which win.
     #[must_use]
     pub fn and(mut self, others: &Self) -> Self {
-        self.0.extend(others.0.iter().cloned());
+        self.settings.extend(others.settings.iter().cloned());
+        self.lines.push_str(&others.lines);
+        self
+    }
+
+    /// Lines as a person wrote them, which stand after all settings and win.
+    #[must_use]
+    pub fn with_lines(mut self, lines: &str) -> Self {
+        self.lines.push_str(lines);
         self
     }
 
@@ -37,10 +48,11 @@ impl Conf {
     /// assert_eq!(conf.lines(), "wal_keep_size = '16MB'\nsearch_path = '''shop'''\n");
     /// ```
     pub fn lines(&self) -> String {
-        self.0.iter().fold(String::new(), |mut lines, (name, value)| {
+        let settings = self.settings.iter().fold(String::new(), |mut lines, (name, value)| {
             let _ = writeln!(lines, "{name} = '{}'", value.replace('\'', "''"));
             lines
-        })
+        });
+        settings + &self.lines
     }
 }
 
@@ -75,6 +87,8 @@ mod tests {
         let given = Conf::new().set("fsync", "off");
         let conf = Conf::new().set("fsync", "on").set("port", 5432).and(&given);
         assert_eq!(conf.lines(), "fsync = 'on'\nport = '5432'\nfsync = 'off'\n");
+        let conf = conf.with_lines("fsync = on # mine\n").set("port", 1);
+        assert!(conf.lines().ends_with("port = '1'\nfsync = on # mine\n"));
     }
 
     #[test]

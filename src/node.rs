@@ -99,7 +99,7 @@ impl Node {
         );
         let script = Script { line, environment: fill.environment };
         let conf = self.base_conf().and(conf).lines();
-        let script = script.with("HBA", HBA).with("CONF", conf + &extra_conf()?);
+        let script = script.with("HBA", HBA).with("CONF", conf);
         self.run_noting(&fill.line, &script).await.map(drop)
     }
 
@@ -293,16 +293,4 @@ pub(crate) fn superuser(password: &str) -> Config {
     config.user("postgres").dbname("postgres").password(password);
     config.connect_timeout(Duration::from_secs(5).mul_f64(settings::timeout_factor()));
     config
-}
-
-/// The lines of `LAB_CONF`.
-fn extra_conf() -> Result<String> {
-    let settings = settings::Settings::from_env()?;
-    let Some(path) = settings.conf else {
-        return Ok(String::new());
-    };
-    std::fs::read_to_string(&path).map_err(|source| {
-        Error::io(format!("reading LAB_CONF={}", path.display()), source)
-            .remedy("set LAB_CONF to a file of postgresql.conf lines, or unset it")
-    })
 }

@@ -136,6 +136,15 @@ impl Site {
         &self.settings
     }
 
+    /// The lines of `LAB_CONF`.
+    pub(crate) fn extra_conf(&self) -> Result<String> {
+        let Some(path) = &self.settings.conf else { return Ok(String::new()) };
+        std::fs::read_to_string(path).map_err(|source| {
+            Error::io(format!("reading LAB_CONF={}", path.display()), source)
+                .remedy("set LAB_CONF to a file of postgresql.conf lines, or unset it")
+        })
+    }
+
     /// The installation, where nodes can be copied from a template.
     pub(crate) fn installation(&self) -> Option<&Installation> {
         match &self.ground {

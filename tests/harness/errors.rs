@@ -2,8 +2,11 @@
 //! and what to do next; and nothing is left running. Method: the program `lab` in an environment
 //! of the test's own, its exit code and what it says.
 
+use std::fs::Permissions;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use pretty_assertions::assert_eq;
 use rstest::rstest;
@@ -33,25 +36,30 @@ const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
     &[("LAB_HOST", "auto"), NO_ENGINE, NO_PROGRAMS],
     &["somewhere to run PostgreSQL", "container engine", "/nonexistent/bin", "either of the two"]
 )]
-#[case::directory(&[("LAB_HOST", "local"), ("LAB_DIR", "/nonexistent/dir")], &["LAB_DIR"])]
-#[case::long_directory(
-    &[("LAB_HOST", "local"), ("LAB_DIR", "/tmp/a-directory-whose-name-is-far-too-long-for-the-path-of-a-unix-socket-in-it")],
-    &["bytes", "LAB_DIR"]
-)]
-#[case::conf(
-    &[("LAB_HOST", "local"), ("LAB_CONF", "/nonexistent/extra.conf")],
-    &["LAB_CONF", "/nonexistent/extra.conf"]
-)]
 fn says(#[case] environment: &[(&str, &str)], #[case] expected: &[&str]) {
-    within_deadline(async { refused(environment, expected) });
+    within_deadline(async { refused(bare_lab().envs(environment.iter().copied()), expected) });
 }
 
-/// A version that this machine does not have: the error says which it has.
-#[test]
-fn a_version_that_is_not_installed() {
+const LONG: &str =
+    "/tmp/a-directory-whose-name-is-far-too-long-for-the-path-of-a-unix-socket-in-it";
+
+/// What is wrong on a machine that has PostgreSQL 17. Method: programs that only say so.
+#[rstest]
+#[case::version(&[("LAB_PG", "98")], &["PostgreSQL 98 on this machine", "17.0 in", "postgresql-98"])]
+#[case::directory(&[("LAB_DIR", "/nonexistent/dir")], &["/nonexistent/dir", "set LAB_DIR"])]
+#[case::long_directory(&[("LAB_DIR", LONG)], &["bytes", "set LAB_DIR to a shorter path"])]
+#[case::conf(&[("LAB_CONF", "/nonexistent/extra.conf")], &["LAB_CONF=/nonexistent/extra.conf"])]
+fn says_where_postgresql_is(#[case] environment: &[(&str, &str)], #[case] expected: &[&str]) {
     within_deadline(async {
-        let environment = [("LAB_HOST", "local"), ("LAB_PG", "98")];
-        refused(&environment, &["PostgreSQL 98 on this machine", "what is there:", "postgresql-98"])
+        let bin = directory();
+        for program in ["postgres", "initdb", "pg_ctl", "pg_basebackup"] {
+            let path = bin.path().join(program);
+            std::fs::write(&path, "#!/bin/sh\necho 'postgres (PostgreSQL) 17.0'\n")?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        }
+        let mut lab = bare_lab();
+        lab.env("LAB_HOST", "local").env("LAB_PG_BIN", bin.path());
+        refused(lab.envs(environment.iter().copied()), expected)
     });
 }
 
@@ -65,11 +73,11 @@ fn an_image_that_cannot_be_had() {
         let engine = tokio::spawn(empty_engine(UnixListener::bind(&socket)?));
         let docker_host = format!("unix://{}", socket.display());
         tokio::task::spawn_blocking(move || -> Result<(), String> {
-            let environment =
-                [("LAB_HOST", "container"), ("LAB_PG", "17"), ("DOCKER_HOST", &docker_host)];
+            let mut lab = bare_lab();
+            lab.envs([("LAB_HOST", "container"), ("LAB_PG", "17"), ("DOCKER_HOST", &docker_host)]);
             let expected =
                 ["pulling the image postgres:17", "no such host", "fixtures/images/build 17"];
-            refused(&environment, &expected).map_err(|error| error.to_string())
+            refused(&mut lab, &expected).map_err(|error| error.to_string())
         })
         .await??;
         engine.abort();
@@ -85,17 +93,26 @@ fn a_server_that_does_not_start() {
         let home = directory();
         let conf = home.path().join("extra.conf");
         std::fs::write(&conf, "shared_buffers = 'lots'\n")?;
-        let conf = conf.to_string_lossy().into_owned();
-        let environment = [("LAB_CONF", conf.as_str())];
-        refused(&environment, &["ended by itself", "last lines of its log", "shared_buffers"])
+        let expected = ["ended by itself", "last lines of its log", "shared_buffers"];
+        refused(lab(&["up"]).env("LAB_CONF", conf), &expected)
     });
 }
 
-/// The lab refuses, says all of this, and leaves no directory.
-fn refused(environment: &[(&str, &str)], expected: &[&str]) -> Outcome {
-    let home = directory();
+/// `lab up` with the environment's own choice of a host and a version taken away.
+fn bare_lab() -> Command {
     let mut command = lab(&["up"]);
-    command.env("LAB_DIR", home.path()).envs(environment.iter().copied());
+    for name in ["LAB_HOST", "LAB_PG", "LAB_IMAGE", "LAB_PG_BIN", "LAB_CONF"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The lab refuses, says all of this, and leaves no directory.
+fn refused(command: &mut Command, expected: &[&str]) -> Outcome {
+    let home = directory();
+    if command.get_envs().all(|(name, _)| name != "LAB_DIR") {
+        command.env("LAB_DIR", home.path());
+    }
     let mut running = command.spawn()?;
     drop(running.stdin.take());
     let mut said = String::new();
