@@ -7,6 +7,7 @@ use crate::host::Script;
 use crate::host::template::Template;
 use crate::link::Link;
 use crate::node::Node;
+use crate::password::Password;
 
 /// The role standbys connect as; it has REPLICATION and nothing else.
 pub(crate) const REPLICATOR: &str = "replicator";
@@ -17,31 +18,26 @@ pub struct Source<'a> {
     /// The relay it connects to.
     pub link: &'a Link,
     /// The password of the role `replicator`.
-    pub password: &'a str,
+    pub password: &'a Password,
     /// The slot that keeps WAL for it, if there is one.
     pub slot: Option<&'a str>,
 }
 
 impl Source<'_> {
-    /// `primary_conninfo` for a standby of this name.
-    pub fn conninfo(&self, standby: &str) -> String {
+    /// `primary_conninfo`, without the password. The standby's `cluster_name` is its
+    /// `application_name`; a base backup has another, or it could count as a synchronous standby.
+    pub fn conninfo(&self) -> String {
         let (host, port) = self.link.address();
-        let port = port.to_string();
-        conninfo(&[
-            ("host", host),
-            ("port", &port),
-            ("user", REPLICATOR),
-            ("application_name", standby),
-        ])
+        conninfo(&[("host", host), ("port", &port.to_string()), ("user", REPLICATOR)])
     }
 }
 
 /// Fills a node's empty data directory with `pg_basebackup -R` (manual: `pg_basebackup`).
 pub async fn base_backup(node: &Node, source: &Source<'_>, conf: &Conf) -> Result<()> {
     let slot = source.slot.map_or(String::new(), |slot| format!(" -S {slot}"));
-    let from = source.conninfo(node.name());
-    let line = format!("pg_basebackup -D \"$PGDATA\" -d \"{from}\" -R -X stream -c fast{slot}");
-    node.prepare(Script::new(line).with("PGPASSWORD", source.password), conf).await
+    let line = format!("pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot}");
+    let script = Script::new(line).with("UPSTREAM", source.conninfo());
+    node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await
 }
 
 /// Fills a node's empty data directory with a copy of the template, as a standby where there is
@@ -52,13 +48,16 @@ pub(crate) async fn copy_template(
     source: Option<&Source<'_>>,
     conf: &Conf,
 ) -> Result<()> {
-    let copy = format!("cp -Rp '{}/.' \"$PGDATA\"", template.data.display());
+    const COPY: &str = "cp -Rp \"$TEMPLATE/.\" \"$PGDATA\"";
+    let data = template.data.display().to_string();
     let Some(source) = source else {
-        return node.prepare(Script::new(copy), conf).await;
+        return node.prepare(Script::new(COPY).with("TEMPLATE", data), conf).await;
     };
-    let upstream = format!("{} password={}", source.conninfo(node.name()), source.password);
+    let password = conninfo(&[("password", source.password.as_str())]);
+    let upstream = format!("{} {password}", source.conninfo());
     let auto = Conf::new().set("primary_conninfo", upstream);
     let auto = source.slot.into_iter().fold(auto, |auto, slot| auto.set("primary_slot_name", slot));
-    let line = format!("{copy} && : >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf");
-    node.prepare(Script::new(line).with("AUTO", auto.lines()), conf).await
+    let line = format!("{COPY} && : >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf");
+    let script = Script::new(line).with("TEMPLATE", data).with("AUTO", auto.lines());
+    node.prepare(script, conf).await
 }

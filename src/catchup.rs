@@ -27,6 +27,12 @@ pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
     .await
 }
 
+/// Waits until `standby` has replayed the record that begins at `record`, and gives the position it
+/// has reached: the end of that record, when it is the last one.
+pub async fn wait_for_replay_of(standby: &Session, record: Lsn) -> Result<Lsn> {
+    wait_for_replay(standby, Lsn::from(u64::from(record).saturating_add(1))).await
+}
+
 /// Waits until every one of `standbys` streams from the server of this session.
 pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result<()> {
     until(&format!("{} streams", standbys.join(", ")), PATIENCE, || async {
@@ -35,6 +41,21 @@ pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result
             there.iter().any(|row| row.application_name == **name && row.state == "streaming")
         };
         Ok(match standbys.iter().all(streams) {
+            true => Seen::Done(()),
+            false => Seen::NotYet(format!("in pg_stat_replication: {there:?}")),
+        })
+    })
+    .await
+}
+
+/// Waits until the primary's synchronous rule is in effect: somebody who streams counts.
+pub async fn wait_for_sync(primary: &Session) -> Result<()> {
+    until("a standby counts as synchronous", PATIENCE, || async {
+        let there = stat::replication(primary).await?;
+        let counts = |row: &stat::Replication| {
+            row.state == "streaming" && ["sync", "quorum"].contains(&row.sync_state.as_str())
+        };
+        Ok(match there.iter().any(counts) {
             true => Seen::Done(()),
             false => Seen::NotYet(format!("in pg_stat_replication: {there:?}")),
         })

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "lab: {error:?}");
+            let _ = writeln!(std::io::stderr(), "lab: {error}");
             ExitCode::FAILURE
         }
     }
@@ -90,12 +90,12 @@ async fn clean(all: bool) -> Result<()> {
     Ok(())
 }
 
-fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "lab: starting a runtime: {error}");
-            Ok(())
-        }
-    }
+/// Does not wait for a read of standard input that may never end.
+fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("starting a runtime: {error}"))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done.map_err(|error| format!("{error:?}"))
 }

@@ -9,14 +9,15 @@ use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::basebackup::{REPLICATOR, Source, base_backup, copy_template};
-use crate::catchup::{wait_for_catchup, wait_for_streaming};
-use crate::conf::Conf;
+use crate::catchup::{wait_for_catchup, wait_for_streaming, wait_for_sync};
+use crate::conf::{Conf, conninfo};
 use crate::error::{Error, Result};
 use crate::host::site::Site;
-use crate::host::template::{Template, random_password};
+use crate::host::template::Template;
 use crate::link::Link;
-use crate::node::{Node, superuser};
+use crate::node::Node;
 use crate::notebook::Notebook;
+use crate::password::Password;
 use crate::record::Event;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -40,8 +41,8 @@ pub struct Cluster {
 
 #[derive(Debug)]
 struct Passwords {
-    superuser: String,
-    replicator: String,
+    superuser: Password,
+    replicator: Password,
 }
 
 impl Topology {
@@ -56,14 +57,9 @@ impl Topology {
     pub async fn start_at(self, site: &Site, notebook: &Notebook) -> Result<Cluster> {
         self.check()?;
         notebook.note(Event::Provision { topology: self.to_string() });
-        let cluster = match Cluster::build(&self, site, notebook).await {
-            Err(error) if error.is_no_route() => {
-                let site = site.instead(error).await?;
-                Cluster::build(&self, &site, notebook).await?
-            }
-            built => built?,
-        };
-        notebook.note(Event::Ready);
+        let cluster = Cluster::build(&self, site, notebook).await?;
+        let server_version = cluster.server_version(site).await?;
+        notebook.note(Event::Ready { server_version });
         Ok(cluster)
     }
 }
@@ -71,7 +67,7 @@ impl Topology {
 impl Cluster {
     async fn build(topology: &Topology, site: &Site, notebook: &Notebook) -> Result<Self> {
         let conf = topology.conf().clone().with_lines(&site.extra_conf()?);
-        let passwords = Passwords { superuser: random_password(), replicator: random_password() };
+        let passwords = Passwords { superuser: Password::random(), replicator: Password::random() };
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
         // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
@@ -92,6 +88,22 @@ impl Cluster {
         }
         cluster.settle().await?;
         Ok(cluster)
+    }
+
+    /// What the primary says its version is; an image may have another in it than its tag says.
+    async fn server_version(&self, site: &Site) -> Result<String> {
+        let session = self.primary().session_unnoted().await?;
+        let version: String = session.look_at("SHOW server_version").await?;
+        let major: i32 =
+            session.look_at("SELECT current_setting('server_version_num')::int / 10000").await?;
+        match major == i32::from(site.version().major()) {
+            true => Ok(version),
+            false => Err(Error::missing(
+                format!("looking for PostgreSQL {}", site.version()),
+                format!("PostgreSQL {version} in {site}"),
+            )
+            .remedy("set LAB_PG to the version that is there")),
+        }
     }
 
     async fn open_links(&mut self, site: &Site) -> Result<()> {
@@ -121,14 +133,14 @@ impl Cluster {
 
     async fn launch_copy(&self, node: &Node, template: &Template) -> Result<()> {
         let source = self.source_of(node.name());
-        copy_template(node, template, source.as_ref(), &self.conf).await?;
+        copy_template(node, template, source.as_ref(), &self.conf_of(node)).await?;
         node.launch().await
     }
 
     /// The primary first, and then every standby from its upstream.
     async fn fill_from_primary(&self) -> Result<()> {
         let primary = self.primary();
-        primary.init(&self.conf).await?;
+        primary.init(&self.conf_of(primary)).await?;
         primary.launch().await?;
         self.make_roles(&self.passwords.superuser).await?;
         for generation in self.topology.generations() {
@@ -142,24 +154,33 @@ impl Cluster {
         let node = self.node(&standby.name)?;
         self.make_slot_on_standby(standby).await?;
         if let Some(source) = self.source_of(&standby.name) {
-            base_backup(node, &source, &self.conf).await?;
+            base_backup(node, &source, &self.conf_of(node)).await?;
         }
         node.launch().await?;
         node.ready().await
     }
 
-    /// Roles with passwords of this cluster, and the slots of the standbys of the primary.
-    async fn make_roles(&self, password: &str) -> Result<()> {
-        let primary = self.primary();
-        let session = primary.ready_for(password).await?;
-        let Passwords { superuser, replicator } = &self.passwords;
+    /// The configuration of a node: the topology's, and the synchronous rule on the primary.
+    fn conf_of(&self, node: &Node) -> Conf {
+        let names = self.topology.synchronous_names().filter(|_| node.name() == PRIMARY);
+        let own = names.map(|names| Conf::new().set("synchronous_standby_names", names));
+        own.unwrap_or_default().and(&self.conf)
+    }
+
+    /// Roles with passwords of this cluster, and the slots of the standbys of the primary. Nobody is
+    /// there yet who could confirm a synchronous commit, so these are local.
+    async fn make_roles(&self, password: &Password) -> Result<()> {
+        let session = self.primary().ready_for(password).await?;
         let direct = self.topology.standbys().iter().filter(|standby| standby.upstream == PRIMARY);
         let slots: String = direct.filter_map(make_slot).collect();
         let sql = format!(
-            "CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{replicator}'; {slots} \
-             ALTER ROLE postgres PASSWORD '{superuser}';"
+            "SET synchronous_commit = local; {slots} \
+             CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'; \
+             ALTER ROLE postgres PASSWORD '{}';",
+            self.passwords.replicator.as_str(),
+            self.passwords.superuser.as_str(),
         );
-        session.run(&sql).await
+        session.run_secretly("making the cluster's roles and slots", &sql).await
     }
 
     /// Slots do not replicate: that of a cascading standby is made on the standby it follows.
@@ -174,36 +195,22 @@ impl Cluster {
         }
     }
 
-    /// Waits until everybody streams and takes connections; then the synchronous rule holds.
+    /// Waits until everybody takes connections and streams, and a synchronous rule is in effect.
     async fn settle(&self) -> Result<()> {
         for upstream in &self.nodes {
+            upstream.ready().await?;
             let follows = |standby: &&Standby| standby.upstream == upstream.name();
             let followers = self.topology.standbys().iter().filter(follows);
             let followers: Vec<_> = followers.map(|standby| standby.name.as_str()).collect();
-            upstream.ready().await?;
-            if followers.is_empty() {
-                continue;
-            }
             let session = upstream.session_unnoted().await?;
-            let streaming = wait_for_streaming(&session, &followers).await;
-            if let Err(error) = streaming {
-                return Err(self
-                    .node(followers.first().unwrap_or(&PRIMARY))?
-                    .with_log(error)
-                    .await);
+            if let Err(late) = wait_for_streaming(&session, &followers).await {
+                return Err(self.node(followers.first().unwrap_or(&PRIMARY))?.with_log(late).await);
             }
         }
         match self.topology.synchronous_names() {
-            Some(names) => self.be_synchronous(names).await,
+            Some(_) => wait_for_sync(&self.primary().session_unnoted().await?).await,
             None => Ok(()),
         }
-    }
-
-    async fn be_synchronous(&self, names: &str) -> Result<()> {
-        let session = self.primary().session().await?;
-        let names = names.replace('\'', "''");
-        session.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).await?;
-        session.run("SELECT pg_reload_conf()").await
     }
 
     fn source_of(&self, node: &str) -> Option<Source<'_>> {
@@ -244,16 +251,26 @@ impl Cluster {
         wait_for_catchup(&self.primary().session_unnoted().await?, &standby).await
     }
 
-    /// A client that knows every node and goes to one that has these session attributes, as libpq
-    /// does with several hosts in a connection string (manual: `target_session_attrs`).
+    /// A client that knows every node, tries one after the other and stays where the session has
+    /// these attributes, as libpq does with several hosts in a connection string (manual:
+    /// `target_session_attrs`). A node that accepts a connection and then says nothing costs the
+    /// time of one attempt, not the whole search.
+    ///
+    /// # Errors
+    ///
+    /// No node will do: the error has what each of them said.
     pub async fn client(&self, attributes: TargetSessionAttrs) -> Result<Session> {
-        let mut config = superuser(&self.passwords.superuser);
+        let mut said = Vec::new();
         for node in &self.nodes {
-            let (host, port) = node.endpoint().host_and_port();
-            config.host(host).port(port);
+            let mut config = node.config();
+            config.target_session_attrs(attributes);
+            match Session::open(&config, "client", &self.notebook).await {
+                Ok(session) => return Ok(session),
+                Err(error) => said.push(format!("{}: {error:?}", node.name())),
+            }
         }
-        config.target_session_attrs(attributes);
-        Session::open(&config, "client", &self.notebook).await
+        let act = format!("looking for a server with target_session_attrs={attributes:?}");
+        Err(Error::missing(act, said.join("\n  ")))
     }
 
     /// A line for each node to paste into a shell. The password in it is this cluster's own and
@@ -261,11 +278,12 @@ impl Cluster {
     pub fn psql_lines(&self) -> Vec<(String, String)> {
         let line = |node: &Node| {
             let (host, port) = node.endpoint().host_and_port();
-            let password = &self.passwords.superuser;
-            let place = node.host().place();
+            let password = self.passwords.superuser.as_str();
+            let to =
+                conninfo(&[("host", &host), ("port", &port.to_string()), ("user", "postgres")]);
             (
-                format!("{}, {place}", node.name()),
-                format!("PGPASSWORD={password} psql -h {host} -p {port} -U postgres"),
+                format!("{}, {}", node.name(), node.host().place()),
+                format!("PGPASSWORD={password} psql \"{to}\""),
             )
         };
         self.nodes.iter().map(line).collect()

@@ -49,7 +49,8 @@ impl Conf {
     /// ```
     pub fn lines(&self) -> String {
         let settings = self.settings.iter().fold(String::new(), |mut lines, (name, value)| {
-            let _ = writeln!(lines, "{name} = '{}'", value.replace('\'', "''"));
+            let _ =
+                writeln!(lines, "{name} = '{}'", value.replace('\\', r"\\").replace('\'', "''"));
             lines
         });
         settings + &self.lines

@@ -46,6 +46,8 @@ pub(crate) enum Why {
     Command { line: String, status: Option<i64>, output: String },
     /// A condition did not come about in time.
     Deadline { waited: Duration, last: String },
+    /// A condition that should stay did not.
+    Changed { after: Duration, last: String },
     /// A file or a socket.
     Io(io::Error),
     /// The container engine said no.
@@ -127,12 +129,20 @@ impl Error {
         matches!(self.0.why, Why::Missing { .. })
     }
 
-    /// Can containers not connect to this process?
-    pub(crate) fn is_no_route(&self) -> bool {
-        #[cfg(feature = "container")]
-        return matches!(self.0.why, Why::NoRoute { .. });
-        #[cfg(not(feature = "container"))]
-        false
+    /// What was being done.
+    pub fn act(&self) -> &str {
+        &self.0.act
+    }
+
+    /// Did the server end by itself?
+    pub fn is_ended(&self) -> bool {
+        matches!(self.0.why, Why::Ended { .. })
+    }
+
+    /// Did the connection break, or never come about, without a word from the server? What a
+    /// statement then did is unknown.
+    pub fn is_connection(&self) -> bool {
+        matches!(self.0.why, Why::Connection(_))
     }
 
     /// Was a setting or a topology not understood, so that nothing was started at all?
@@ -181,6 +191,9 @@ impl fmt::Display for Why {
             }
             Self::Deadline { waited, last } => {
                 write!(f, ": not within {waited:.1?}\n  seen last: {last}")
+            }
+            Self::Changed { after, last } => {
+                write!(f, ": changed after {after:.1?}\n  seen last: {last}")
             }
             Self::Accepted => write!(f, ": PostgreSQL accepted it"),
             Self::Connection(_) | Self::Io(_) => Ok(()),

@@ -40,10 +40,17 @@ pub enum Host {
 
 /// A line for `sh`, and what it needs in its environment beside the host's own `PGDATA`, `PGHOST`
 /// and `PATH`: passwords and file contents, which belong in no command line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Script {
     pub(crate) line: String,
     pub(crate) environment: Vec<(&'static str, String)>,
+}
+
+impl fmt::Debug for Script {
+    /// The line alone: what is in the environment is nobody's to see.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.line).finish()
+    }
 }
 
 impl Script {
@@ -146,13 +153,13 @@ impl Host {
 
     /// Writes a small file; `path` is relative to the data directory.
     pub async fn put(&self, path: &str, content: &str) -> Result<()> {
-        let script = Script::new(format!("printf %s \"$CONTENT\" >'{path}'"));
+        let script = Script::new("printf %s \"$CONTENT\" >\"$FILE\"").with("FILE", path);
         self.run(&script.with("CONTENT", content)).await.map(drop)
     }
 
     /// Reads a text file; `path` is relative to the data directory.
     pub async fn read(&self, path: &str) -> Result<String> {
-        self.run(&Script::new(format!("cat '{path}'"))).await
+        self.run(&Script::new("cat \"$FILE\"").with("FILE", path)).await
     }
 
     /// Where clients reach a server on this host.

@@ -38,7 +38,6 @@
     expect(
         clippy::unused_async,
         clippy::unnecessary_wraps,
-        clippy::unused_self,
         reason = "without containers every host is local: what is written for two has one answer"
     )
 )]
@@ -53,6 +52,7 @@ mod link;
 mod node;
 mod notebook;
 pub mod page;
+mod password;
 pub mod record;
 pub mod refusal;
 mod session;
@@ -76,6 +76,7 @@ pub use host::{Endpoint, Host, Script, Signal};
 pub use link::Link;
 pub use node::{Node, Shutdown};
 pub use notebook::{Notebook, Proof};
+pub use password::Password;
 pub use refusal::Refusal;
 pub use session::Session;
 pub use settings::{HostChoice, Settings};

@@ -54,17 +54,24 @@ impl Drop for Link {
     }
 }
 
-/// Ends with its listener's task: dropping the set ends every connection too.
+/// Goes on until the link is dropped, which ends every connection too. A connection that cannot be
+/// accepted, because this process has no file descriptor left, say, is one that the standby tries
+/// again.
 async fn accept(listener: TcpListener, upstream: Arc<Mutex<Endpoint>>) {
     let mut connections = JoinSet::new();
-    while let Ok((standby, _)) = listener.accept().await {
+    loop {
+        let Ok((standby, _)) = listener.accept().await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
         let upstream = upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
         connections.spawn(relay(standby, upstream));
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// An upstream that cannot be reached is a connection closed, as a server that is down would.
+/// An upstream that cannot be reached is a connection closed right after it came about. A server
+/// that is down would have refused it: its standby logs another message then.
 async fn relay(mut standby: TcpStream, upstream: Endpoint) {
     let _ = standby.set_nodelay(true);
     match upstream {

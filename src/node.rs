@@ -9,8 +9,9 @@ use tokio_postgres::Config;
 use crate::conf::Conf;
 use crate::error::{Error, Result, Why};
 use crate::host::template::INITDB;
-use crate::host::{Endpoint, Host, Script, Signal};
+use crate::host::{Endpoint, Host, Script};
 use crate::notebook::Notebook;
+use crate::password::Password;
 use crate::record::Event;
 use crate::session::Session;
 use crate::settings;
@@ -21,6 +22,12 @@ use crate::wal::{Branch, History, Lsn, Timeline};
 const HBA: &str = "local all all scram-sha-256\nlocal replication all scram-sha-256\n\
                    host all all all scram-sha-256\nhost replication all all scram-sha-256\n";
 
+/// The processes that work in the data directory: a postmaster's backends are found by that also
+/// when it is dead. Without `/proc` nobody is seen, and nobody waited for.
+const BACKENDS: &str = "cd / && for process in /proc/[0-9]*; \
+                        do [ \"$process/cwd\" -ef \"$PGDATA\" ] && echo \"${process#/proc/}\"; \
+                        done 2>/dev/null; true";
+
 /// How many lines of a log an error shows.
 const TAIL: usize = 15;
 
@@ -29,7 +36,7 @@ const TAIL: usize = 15;
 pub struct Node {
     name: String,
     host: Host,
-    password: String,
+    password: Password,
     notebook: Notebook,
     launches: AtomicU32,
 }
@@ -56,11 +63,11 @@ impl Shutdown {
 }
 
 impl Node {
-    pub(crate) fn new(name: &str, host: Host, password: &str, notebook: &Notebook) -> Self {
+    pub(crate) fn new(name: &str, host: Host, password: &Password, notebook: &Notebook) -> Self {
         Self {
             name: name.to_owned(),
             host,
-            password: password.to_owned(),
+            password: password.clone(),
             notebook: notebook.clone(),
             launches: AtomicU32::new(0),
         }
@@ -87,7 +94,7 @@ impl Node {
             "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" \
              >/dev/null && rm ../new"
         );
-        let script = Script::new(line).with("PASSWORD", &self.password);
+        let script = Script::new(line).with("PASSWORD", self.password.as_str());
         self.prepare(script, conf).await
     }
 
@@ -113,6 +120,7 @@ impl Node {
             .set("timezone", "UTC")
             .set("log_timezone", "UTC")
             .set("log_line_prefix", "%m [%p] ")
+            .set("password_encryption", "scram-sha-256")
             .set("wal_log_hints", "on")
             .set("wal_retrieve_retry_interval", "20ms")
     }
@@ -138,7 +146,7 @@ impl Node {
     }
 
     /// The same with a password that may not be this node's yet, and gives the session.
-    pub(crate) async fn ready_for(&self, password: &str) -> Result<Session> {
+    pub(crate) async fn ready_for(&self, password: &Password) -> Result<Session> {
         let config = self.config_with(password);
         let looked = until("the server takes connections", PATIENCE, || async {
             match Session::open(&config, &self.name, &Notebook::in_memory()).await {
@@ -167,24 +175,25 @@ impl Node {
 
     /// Stops the server and waits until it has.
     pub async fn stop(&self, how: Shutdown) -> Result<()> {
-        let line = format!(
-            "pg_ctl stop -D \"$PGDATA\" -m {} -t {:.0}",
-            how.mode(),
-            PATIENCE.mul_f64(settings::timeout_factor()).as_secs_f64()
-        );
-        self.run(&line).await.map(drop)
+        let line = format!("pg_ctl stop -D \"$PGDATA\" -m {}", how.mode());
+        let patience = PATIENCE.mul_f64(settings::timeout_factor()).as_secs().to_string();
+        let script = Script::new(&line).with("PGCTLTIMEOUT", patience);
+        self.run_noting(&line, &script).await.map(drop)
     }
 
     /// Kills the postmaster: a server crash, never a power loss, because what the server had
-    /// written is in the page cache and stays. Its backends notice and go.
+    /// written is in the page cache and stays. Its backends notice and go; it is over when all
+    /// have gone, so that the server can be started again at once.
     pub async fn crash(&self) -> Result<()> {
-        let pid = self.postmaster().await?;
-        self.note_command(&format!("kill -KILL {pid}"));
-        self.host.signal(pid, Signal::Kill).await.map_err(|error| error.on(&self.name))?;
+        if let Some(status) = self.ended().await? {
+            return Err(Error::new("crashing the server", Why::Ended { status }).on(&self.name));
+        }
+        self.run("kill -KILL $(head -n 1 \"$PGDATA/postmaster.pid\")").await?;
         until(&format!("{} is gone", self.name), PATIENCE, || async {
-            Ok(match self.ended().await? {
-                Some(_) => Seen::Done(()),
-                None => Seen::NotYet("its process is still there".to_owned()),
+            let backends = self.host.run(&Script::new(BACKENDS)).await?;
+            Ok(match (self.ended().await?, backends.trim()) {
+                (Some(_), "") => Seen::Done(()),
+                (_, backends) => Seen::NotYet(format!("processes {backends}")),
             })
         })
         .await
@@ -198,8 +207,17 @@ impl Node {
     }
 
     /// Makes a standby a primary and waits until it is one.
-    pub async fn promote(&self, session: &Session) -> Result<bool> {
-        session.value("SELECT pg_promote()").await.map_err(|error| error.on(&self.name))
+    pub async fn promote(&self) -> Result<()> {
+        const SQL: &str = "SELECT pg_promote()";
+        match self.session().await?.value(SQL).await? {
+            true => Ok(()),
+            false => {
+                let last = "pg_promote() answered false".to_owned();
+                let late =
+                    Error::new("promoting the server", Why::Deadline { waited: PATIENCE, last });
+                Err(self.with_log(late).await)
+            }
+        }
     }
 
     /// Makes the server read its configuration again.
@@ -267,7 +285,7 @@ impl Node {
         self.config_with(&self.password)
     }
 
-    fn config_with(&self, password: &str) -> Config {
+    fn config_with(&self, password: &Password) -> Config {
         let (host, port) = self.endpoint().host_and_port();
         let mut config = superuser(password);
         config.host(host).port(port);
@@ -288,9 +306,9 @@ impl Node {
 }
 
 /// How a superuser connects, but for where.
-pub(crate) fn superuser(password: &str) -> Config {
+fn superuser(password: &Password) -> Config {
     let mut config = Config::new();
-    config.user("postgres").dbname("postgres").password(password);
+    config.user("postgres").dbname("postgres").password(password.as_str());
     config.connect_timeout(Duration::from_secs(5).mul_f64(settings::timeout_factor()));
     config
 }

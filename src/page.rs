@@ -37,7 +37,7 @@ impl Page {
                 self.provisioning = true;
                 self.line(&format!("- cluster: {topology}"));
             }
-            Event::Ready => self.provisioning = false,
+            Event::Ready { .. } => self.provisioning = false,
             Event::Step { title } => self.step(title),
             Event::Command { node, line } => self.typed(&format!("{node}$ {line}")),
             Event::Sql { node, text } => self.typed(&format!("{node}=# {}", one_line(text))),
@@ -122,7 +122,7 @@ mod tests {
             Event::Step { title: "A pair".into() },
             Event::Provision { topology: "primary ← standby1".into() },
             sql("CREATE ROLE replicator"),
-            Event::Ready,
+            Event::Ready { server_version: "17.5".into() },
             sql("SELECT count(*)\n  FROM t"),
             sql("SELECT count(*) FROM t"),
             Event::Fact { name: "rows".into(), value: Fact::from(3_u64) },

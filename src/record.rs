@@ -35,7 +35,10 @@ pub enum Event {
         topology: String,
     },
     /// The cluster is built.
-    Ready,
+    Ready {
+        /// The servers' version, as they say.
+        server_version: String,
+    },
     /// A new step of the exercise.
     Step {
         /// What it is for.
@@ -124,7 +127,7 @@ pub enum Reading {
     Micros(u64),
     /// A size.
     Bytes(u64),
-    /// Something per second, and what.
+    /// Something per second, and what: see [`Reading::rate`].
     Rate(f64, String),
     /// A number that the run happened to give.
     Count(u64),
@@ -132,6 +135,17 @@ pub enum Reading {
     Lsn(String),
     /// A figure over time: seconds and value, and the unit of the value.
     Series(Vec<(f64, f64)>, String),
+}
+
+impl Reading {
+    /// So many of something in a time span. Over no time at all there is no rate, but the count.
+    #[expect(clippy::cast_precision_loss, reason = "nobody counts above two to the 53")]
+    pub fn rate(count: u64, span: Duration, what: &str) -> Self {
+        match span.is_zero() {
+            true => Self::Count(count),
+            false => Self::Rate(count as f64 / span.as_secs_f64(), what.to_owned()),
+        }
+    }
 }
 
 impl From<Duration> for Reading {
@@ -232,18 +246,21 @@ impl std::error::Error for BadRecord {
 /// Reads a record. A last line without its end of line is that of a killed run and left out.
 pub fn read(text: &str) -> Result<Vec<Entry>, BadRecord> {
     let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
-    let entries = whole
-        .lines()
+    let head: Option<Entry> = whole.lines().next().and_then(|line| serde_json::from_str(line).ok());
+    match head.map(|entry| entry.event) {
+        Some(Event::Begin(begin)) if begin.format > FORMAT => {
+            return Err(BadRecord::Newer(begin.format));
+        }
+        Some(Event::Begin(_)) => {}
+        _ => return Err(BadRecord::NoBegin),
+    }
+    let entries = whole.lines();
+    entries
         .enumerate()
         .map(|(index, line)| {
             serde_json::from_str(line).map_err(|error| BadRecord::Line(index + 1, error))
         })
-        .collect::<Result<Vec<Entry>, _>>()?;
-    match entries.first().map(|entry| &entry.event) {
-        Some(Event::Begin(begin)) if begin.format > FORMAT => Err(BadRecord::Newer(begin.format)),
-        Some(Event::Begin(_)) => Ok(entries),
-        _ => Err(BadRecord::NoBegin),
-    }
+        .collect()
 }
 
 #[cfg(test)]
@@ -266,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for event in [
-            Event::Ready,
+            Event::Ready { server_version: "17.5".into() },
             Event::Fact { name: "rows".into(), value: Fact::from(vec![true, false]) },
             Event::Fact { name: "rows".into(), value: Fact::from(["a", "b"]) },
             Event::Measure { name: "took".into(), reading: Duration::from_millis(2).into() },
@@ -288,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_newer_format_and_a_headless_record_are_refused() {
-        let error = read(&begin(FORMAT + 1)).unwrap_err();
+        let unknown = "{\"at_ms\":1,\"event\":\"teleport\"}\n";
+        let error = read(&(begin(FORMAT + 1) + unknown)).unwrap_err();
         assert!(error.to_string().contains("read it with a newer lab"));
         assert!(matches!(read(""), Err(BadRecord::NoBegin)));
     }

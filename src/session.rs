@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Socket};
 
 use crate::error::{Error, Result, Why};
 use crate::notebook::Notebook;
@@ -25,7 +27,15 @@ pub struct Session {
     client: Client,
     name: String,
     notebook: Notebook,
+    heard: Arc<Mutex<Heard>>,
     connection: JoinHandle<()>,
+}
+
+/// What the server said without being asked.
+#[derive(Debug, Default)]
+struct Heard {
+    notices: Vec<Refusal>,
+    end: Option<Refusal>,
 }
 
 impl Session {
@@ -43,11 +53,24 @@ impl Session {
                 );
             }
         };
-        let connection = tokio::spawn(async move {
-            // How a connection ended is told by the next statement sent over it.
-            let _ = connection.await;
-        });
-        Ok(Self { client, name: name.to_owned(), notebook: notebook.clone(), connection })
+        let heard = Arc::default();
+        let connection = tokio::spawn(listen(connection, Arc::clone(&heard)));
+        Ok(Self { client, name: name.to_owned(), notebook: notebook.clone(), heard, connection })
+    }
+
+    /// The notices and warnings so far, oldest first.
+    pub fn notices(&self) -> Vec<Refusal> {
+        self.heard().notices.clone()
+    }
+
+    /// What the server ended the connection with, if it did and said so: an administrator's
+    /// command, a conflict with recovery.
+    pub fn end(&self) -> Option<Refusal> {
+        self.heard().end.clone()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one or more statements for what they do.
@@ -109,17 +132,49 @@ impl Session {
         value.map_err(|source| self.failed(sql, source))
     }
 
+    /// As [`run`](Self::run), for statements with passwords in them: they appear nowhere.
+    pub(crate) async fn run_secretly(&self, act: &str, sql: &str) -> Result<()> {
+        let run = self.client.batch_execute(sql).await;
+        run.map_err(|source| Error::sql(act, source).on(&self.name))
+    }
+
     fn note(&self, sql: &str) {
         self.notebook.note(Event::Sql { node: self.name.clone(), text: sql.to_owned() });
     }
 
     fn failed(&self, sql: &str, source: tokio_postgres::Error) -> Error {
-        Error::sql(format!("running {sql:?}"), source).on(&self.name)
+        let act = format!("running {sql:?}");
+        match self.end().filter(|_| source.is_closed()) {
+            Some(end) => Error::new(act, Why::Refused(end)).on(&self.name),
+            None => Error::sql(act, source).on(&self.name),
+        }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.connection.abort();
+    }
+}
+
+/// Drives a connection to its end, and keeps what the server says on its own.
+async fn listen(
+    mut connection: Connection<Socket, impl AsyncRead + AsyncWrite + Unpin>,
+    heard: Arc<Mutex<Heard>>,
+) {
+    loop {
+        let message = std::future::poll_fn(|context| connection.poll_message(context)).await;
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        match message {
+            Some(Ok(AsyncMessage::Notice(notice))) => {
+                heard.notices.push(Refusal::from_server(&notice));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                heard.end = error.as_db_error().map(Refusal::from_server);
+                return;
+            }
+            None => return,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A version of PostgreSQL, by its major number and the text it was written with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     major: u16,
     text: String,
@@ -21,6 +21,11 @@ impl Version {
     /// The major number, `17`.
     pub fn major(&self) -> u16 {
         self.major
+    }
+
+    /// The minor number, where there is one: 10 of `17.10`.
+    pub fn minor(&self) -> Option<u16> {
+        self.text.split_once('.')?.1.parse().ok()
     }
 
     /// Is this a finished release, not a beta, a release candidate or a build of the master branch?

@@ -52,6 +52,24 @@ where
     }
 }
 
+/// Looks again and again for the whole of `duration`, and fails as soon as `probe` is not done: a
+/// condition holds and goes on holding. `LAB_TIMEOUT` does not lengthen it.
+pub async fn stays<F>(what: &str, duration: Duration, mut probe: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<Seen<()>>>,
+{
+    let started = Instant::now();
+    while started.elapsed() < duration {
+        if let Seen::NotYet(last) = probe().await? {
+            let waited = started.elapsed();
+            let act = format!("watching that {what}");
+            return Err(Error::new(act, Why::Changed { after: waited, last }));
+        }
+        pause(STEP).await;
+    }
+    Ok(())
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
 async fn pause(step: Duration) {
     tokio::time::sleep(step).await;
@@ -96,6 +114,23 @@ mod tests {
         .await
         .unwrap_err();
         assert!(error.to_string().contains("broken pipe"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_stays_is_watched_to_the_end_and_a_change_is_told() {
+        let watched = Duration::from_millis(30);
+        let started = Instant::now();
+        stays("it is dark", watched, || std::future::ready(Ok(Seen::Done(())))).await.unwrap();
+        assert!(started.elapsed() >= watched);
+        let mut looks = 0;
+        let changed = stays("it is dark", watched, || {
+            looks += 1;
+            let light = Seen::NotYet("a light".to_owned());
+            std::future::ready(Ok(if looks < 3 { Seen::Done(()) } else { light }))
+        });
+        let said = changed.await.unwrap_err().to_string();
+        assert!(said.starts_with("watching that it is dark: changed after"), "{said}");
+        assert!(said.ends_with("seen last: a light"), "{said}");
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ use super::engine::{Engine, Image};
 use super::{Endpoint, Output, PORT, Script, engine, switch};
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
+use crate::wait::{PATIENCE, Seen, until};
 
 /// The directory of the server's socket; its data are in `data` below. Outside of every volume
 /// that images declare, so that it can become part of an image.
@@ -37,7 +38,7 @@ pub struct Container {
     engine: Arc<Engine>,
     id: String,
     inner: Option<ContainerAsync<Postgres>>,
-    path: String,
+    programs: String,
     published: (String, u16),
     _switch: Mutex<Attached>,
     keep: bool,
@@ -83,9 +84,8 @@ impl Container {
             engine,
             id: inner.id().to_owned(),
             inner: Some(inner),
-            path: format!(
-                "/usr/lib/postgresql/{major}/bin:/usr/pgsql-{major}/bin:/usr/local/sbin:\
-                 /usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            programs: format!(
+                "PATH=$PATH:/usr/lib/postgresql/{major}/bin:/usr/pgsql-{major}/bin; export PATH; "
             ),
             published,
             _switch: Mutex::new(switch),
@@ -114,12 +114,25 @@ impl Container {
                 said => stdout.extend_from_slice(&said.into_bytes()),
             }
         }
-        let ended = self.engine.docker.inspect_exec(&exec).await;
         Ok(Output {
-            status: ended.map_err(|source| Error::engine(act, source))?.exit_code,
+            status: self.status_of(&exec).await?,
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
+    }
+
+    /// The end of its output and the end of the command are two events.
+    async fn status_of(&self, exec: &str) -> Result<Option<i64>> {
+        let act = "asking for the exit status of a command in a container";
+        until("the command has ended", PATIENCE, || async {
+            let seen = self.engine.docker.inspect_exec(exec).await;
+            let seen = seen.map_err(|source| Error::engine(act, source))?;
+            Ok(match seen.running {
+                Some(true) => Seen::NotYet("it runs".to_owned()),
+                _ => Seen::Done(seen.exit_code),
+            })
+        })
+        .await
     }
 
     pub(crate) async fn spawn(&self, script: &Script) -> Result<()> {
@@ -128,7 +141,6 @@ impl Container {
 
     async fn exec(&self, script: &Script, detach: bool) -> Result<(String, StartExecResults)> {
         let mut environment = vec![
-            format!("PATH={}", self.path),
             format!("PGDATA={HOME}/data"),
             format!("PGHOST={HOME}"),
             "PGUSER=postgres".to_owned(),
@@ -140,7 +152,9 @@ impl Container {
             attach_stdout: Some(!detach),
             attach_stderr: Some(!detach),
             env: Some(environment),
-            cmd: Some(["sh", "-c", &script.line].map(str::to_owned).to_vec()),
+            cmd: Some(
+                ["sh".to_owned(), "-c".to_owned(), self.programs.clone() + &script.line].to_vec(),
+            ),
             working_dir: Some(format!("{HOME}/data")),
             ..CreateExecOptions::default()
         };

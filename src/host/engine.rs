@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -84,8 +85,14 @@ pub struct Image {
 }
 
 impl Engine {
-    /// Asks for the engine that `DOCKER_HOST` or the usual sockets name.
-    pub(crate) async fn connect() -> Result<Self> {
+    /// The engine of this process, asked for once: that which `DOCKER_HOST` or the usual sockets
+    /// name.
+    pub(crate) async fn of_process() -> Result<Arc<Self>> {
+        static ENGINE: OnceCell<Arc<Engine>> = OnceCell::const_new();
+        ENGINE.get_or_try_init(|| async { Self::connect().await.map(Arc::new) }).await.cloned()
+    }
+
+    async fn connect() -> Result<Self> {
         let act = "asking the container engine";
         let remedy = "start Docker or Podman's Docker socket, set DOCKER_HOST to it, \
                       or set LAB_HOST=local";
@@ -121,15 +128,17 @@ impl Engine {
     /// The image that the settings ask for, if the engine has it: `LAB_IMAGE`, or one of the
     /// version they name, or else the newest stable one.
     pub(crate) async fn find_image(&self, settings: &Settings) -> Result<Option<Image>> {
-        let images = self.images().await?;
         if let Some(reference) = &settings.image {
-            return named(reference, settings.version.as_ref()).map(Some);
+            let image = named(reference, settings.version.as_ref())?;
+            let there = self.docker.inspect_image(reference).await.is_ok();
+            return Ok(there.then_some(image));
         }
+        let images = self.images().await?;
         let fits = |image: &&Image| match &settings.version {
             Some(wanted) => image.version.major() == wanted.major(),
             None => image.version.is_stable(),
         };
-        let rank = |image: &&Image| (image.version.major(), image.name == NAMES[0]);
+        let rank = |image: &&Image| (image.version.major(), short(&image.name) == NAMES[0]);
         Ok(images.iter().filter(fits).max_by_key(rank).cloned())
     }
 
@@ -144,17 +153,20 @@ impl Engine {
         let known = tags.filter_map(|tag| {
             let (name, tag) = tag.rsplit_once(':')?;
             let version = tag.parse().ok()?;
-            let (name, tag) = (name.to_owned(), tag.to_owned());
-            NAMES.contains(&name.as_str()).then_some(Image { name, tag, version })
+            let image = Image { name: name.to_owned(), tag: tag.to_owned(), version };
+            NAMES.contains(&short(name)).then_some(image)
         });
         Ok(known.collect())
     }
 
-    /// Gets the official image of the version that the settings name.
+    /// Gets the image that the settings name, or else the official one of their version.
     pub(crate) async fn pull(&self, settings: &Settings) -> Result<Image> {
         let tag = settings.version.as_ref().map_or(TO_PULL.to_string(), Version::to_string);
-        let act = format!("pulling the image postgres:{tag}");
-        let options = CreateImageOptionsBuilder::new().from_image(NAMES[0]).tag(&tag).build();
+        let reference = settings.image.clone().unwrap_or(format!("{}:{tag}", NAMES[0]));
+        let image = named(&reference, settings.version.as_ref())?;
+        let act = format!("pulling the image {reference}");
+        let options =
+            CreateImageOptionsBuilder::new().from_image(&image.name).tag(&image.tag).build();
         let pull =
             self.docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) });
         let deadline = PULL.mul_f64(settings::timeout_factor());
@@ -167,7 +179,7 @@ impl Engine {
              there with LAB_IMAGE; or LAB_HOST=local"
         );
         pulled.map_err(|error| error.remedy(remedy))?;
-        named(&format!("{}:{tag}", NAMES[0]), settings.version.as_ref())
+        Ok(image)
     }
 
     /// Every container that a process on this machine made.
@@ -219,6 +231,17 @@ impl Engine {
         ))
     }
 
+    /// Can containers of this image reach a relay of this process? Tried with one.
+    pub(crate) async fn probe(self: &Arc<Self>, image: &Image, settings: &Settings) -> Result<()> {
+        if self.relay.initialized() {
+            return Ok(());
+        }
+        let container = Container::start(Arc::clone(self), image, settings, "probe").await?;
+        let route = self.relay_route(&container, settings).await;
+        container.remove().await?;
+        route.map(drop)
+    }
+
     fn relay_candidates(&self, settings: &Settings) -> Vec<RelayRoute> {
         let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         if let Some(address) = &settings.relay_address {
@@ -255,8 +278,18 @@ pub(crate) fn label() -> (&'static str, String) {
     (LABEL, format!("{}@{}", std::process::id(), machine_name()))
 }
 
+/// Where a process id means the same: a host name, and on Linux the namespace of process ids.
 fn machine_name() -> String {
-    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+    let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let digits = namespace.to_string_lossy().replace(|c: char| !c.is_ascii_digit(), "");
+    format!("{name}-{digits}")
+}
+
+/// Podman lists images with the registry they came from.
+fn short(name: &str) -> &str {
+    let registries = ["localhost/"];
+    registries.iter().find_map(|registry| name.strip_prefix(registry)).unwrap_or(name)
 }
 
 /// An image by its reference; its version from its tag, or from the settings.

@@ -41,7 +41,7 @@ impl Installation {
             None => true,
         };
         let best = installed.iter().filter(fits).max_by_key(|found| {
-            (found.version.is_stable(), found.version.major(), found.version.clone())
+            (found.version.is_stable(), found.version.major(), found.version.minor())
         });
         best.cloned().ok_or_else(|| Self::missing(settings, &installed))
     }

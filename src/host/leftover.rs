@@ -2,16 +2,17 @@
 //! was killed in the one moment that no switch covers. Nothing here touches the hosts of a process
 //! that still runs, unless it is told to.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 #[cfg(feature = "container")]
 use std::sync::Arc;
 
 use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 
 #[cfg(feature = "container")]
 use super::engine::Engine;
-use super::local::Account;
+use super::local::{self, Account};
 use super::{switch, template};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -78,23 +79,31 @@ pub(super) fn is_gone(process: u32) -> bool {
     kill(Pid::from_raw(process), None) == Err(nix::errno::Errno::ESRCH)
 }
 
+/// Directories that this account, or the one servers run under, made as the home of a host.
 fn directories(settings: &Settings) -> Vec<Leftover> {
+    let mut owners = vec![Uid::effective().as_raw()];
+    owners.extend(Account::for_servers().ok().flatten().map(|account| account.uid));
     let entries = std::fs::read_dir(&settings.dir).into_iter().flatten().flatten();
     let ours = entries.filter_map(|entry| {
-        let name = entry.file_name();
-        let process = name.to_str()?.strip_prefix("lab-")?.split('-').next()?.parse().ok()?;
-        Some(Leftover { process, what: What::Directory(entry.path()) })
+        let process = local::maker(entry.file_name().to_str()?)?;
+        let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_dir)?;
+        let home = owners.contains(&metadata.uid()) && entry.path().join("data").is_dir();
+        home.then(|| Leftover { process, what: What::Directory(entry.path()) })
     });
     ours.collect()
 }
 
 #[cfg(feature = "container")]
 async fn containers(settings: &Settings) -> Result<Vec<Leftover>> {
-    if settings.host == crate::settings::HostChoice::Local {
+    use crate::settings::HostChoice;
+    if settings.host == HostChoice::Local {
         return Ok(Vec::new());
     }
-    let Ok(engine) = Engine::connect().await else { return Ok(Vec::new()) };
-    let engine = Arc::new(engine);
+    let engine = match (Engine::of_process().await, settings.host) {
+        (Ok(engine), _) => engine,
+        (Err(_), HostChoice::Auto) => return Ok(Vec::new()),
+        (Err(error), _) => return Err(error),
+    };
     let ours = engine.containers().await?.into_iter().map(|made| {
         let what = What::Container(Arc::clone(&engine), made.id);
         Leftover { process: made.process, what }

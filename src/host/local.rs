@@ -37,8 +37,7 @@ impl Local {
         node: &str,
     ) -> Result<Self> {
         let account = Account::for_servers()?;
-        let mark: u32 = rand::rng().random();
-        let home = settings.dir.join(format!("lab-{}-{mark:08x}-{node}", std::process::id()));
+        let home = settings.dir.join(name(std::process::id(), rand::rng().random(), node));
         let home = std::path::absolute(&home)
             .map_err(|source| Error::io(format!("looking at {}", home.display()), source))?;
         check_socket_path(&home)?;
@@ -121,6 +120,19 @@ impl Drop for Local {
     }
 }
 
+/// The name of a host's directory.
+fn name(process: u32, mark: u32, node: &str) -> String {
+    format!("lab-{process}-{mark:08x}-{node}")
+}
+
+/// The process in the name of a host's directory; none in any other name.
+pub(super) fn maker(directory: &str) -> Option<u32> {
+    let mut parts = directory.strip_prefix("lab-")?.splitn(3, '-');
+    let process = parts.next()?.parse().ok()?;
+    let mark = u32::from_str_radix(parts.next()?, 16).ok()?;
+    (name(process, mark, parts.next()?) == directory).then_some(process)
+}
+
 /// The account that servers run under where this process is root: PostgreSQL refuses root.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
@@ -165,6 +177,14 @@ pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_is_known_by_its_whole_name() {
+        assert_eq!(maker(&name(4711, 0xab, "standby1")), Some(4711));
+        for other in ["lab-99999-results", "lab-1-ab-n", "lab-x-000000ab-n", "lab-harness-x", "n"] {
+            assert_eq!(maker(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_path_too_long_for_a_socket_is_refused_with_the_limit() {

@@ -66,7 +66,7 @@ impl Site {
 
     #[cfg(feature = "container")]
     async fn container(settings: &Settings) -> Result<Self> {
-        let engine = Engine::connect().await?;
+        let engine = Engine::of_process().await?;
         let image = match engine.find_image(settings).await? {
             Some(image) => image,
             None => engine.pull(settings).await?,
@@ -75,41 +75,49 @@ impl Site {
     }
 
     #[cfg(feature = "container")]
-    fn on(engine: Engine, image: Image, why: impl Into<String>, settings: &Settings) -> Self {
-        let ground = Ground::Container(Arc::new(engine), image);
+    fn on(engine: Arc<Engine>, image: Image, why: impl Into<String>, settings: &Settings) -> Self {
+        let ground = Ground::Container(engine, image);
         Self { ground, why: why.into(), settings: settings.clone() }
     }
 
     #[cfg(feature = "container")]
     async fn auto(settings: &Settings) -> Result<Self> {
-        let engine = match Engine::connect().await {
-            Ok(engine) => engine,
-            Err(silent) => {
-                let local = Self::local(settings, "no container engine answers").await;
-                return local.map_err(|missing| neither(&silent, &missing));
-            }
-        };
-        if let Some(image) = engine.find_image(settings).await? {
-            return Ok(Self::on(engine, image, "a container engine answers and has it", settings));
+        if settings.bin.is_some() {
+            return Self::local(settings, "LAB_PG_BIN is set").await;
         }
-        match Self::local(settings, "the container engine has no image of it").await {
-            Ok(local) => Ok(local),
-            Err(missing) => match engine.pull(settings).await {
-                Ok(image) => Ok(Self::on(engine, image, "it was pulled just now", settings)),
-                Err(refused) => Err(neither(&refused, &missing)),
-            },
+        match Self::containers_that_serve(settings).await {
+            Ok(Some(site)) => Ok(site),
+            Ok(None) => {
+                match Self::local(settings, "the container engine has no image of it").await {
+                    Ok(local) => Ok(local),
+                    Err(missing) => {
+                        Self::pulled(settings).await.map_err(|no| neither(&no, &missing))
+                    }
+                }
+            }
+            Err(broken) => {
+                let why = format!("containers do not serve, {}", broken.act());
+                let local = Self::local(settings, &why).await;
+                local.map_err(|missing| neither(&broken, &missing))
+            }
         }
     }
 
-    /// Another site, when containers turn out not to reach this process. Only `auto` may change.
-    pub(crate) async fn instead(&self, broken: Error) -> Result<Self> {
-        if self.settings.host != HostChoice::Auto || self.kind() == "local" {
-            return Err(broken);
-        }
-        let local = Self::local(&self.settings, "containers do not reach this process").await;
-        let local = local.map_err(|missing| neither(&broken, &missing))?;
-        local.tell();
-        Ok(local)
+    /// Containers of an image that is there, which can reach this process.
+    #[cfg(feature = "container")]
+    async fn containers_that_serve(settings: &Settings) -> Result<Option<Self>> {
+        let engine = Engine::of_process().await?;
+        let Some(image) = engine.find_image(settings).await? else { return Ok(None) };
+        engine.probe(&image, settings).await?;
+        Ok(Some(Self::on(engine, image, "a container engine answers and has it", settings)))
+    }
+
+    #[cfg(feature = "container")]
+    async fn pulled(settings: &Settings) -> Result<Self> {
+        let engine = Engine::of_process().await?;
+        let image = engine.pull(settings).await?;
+        engine.probe(&image, settings).await?;
+        Ok(Self::on(engine, image, "it was pulled just now", settings))
     }
 
     /// The PostgreSQL version that servers here are of; the minor one only where it is known
@@ -218,6 +226,7 @@ impl fmt::Display for Site {
     }
 }
 
+#[cfg(feature = "container")]
 fn neither(engine: &Error, installation: &Error) -> Error {
     let there = format!("{engine:?}\n  and {installation:?}").replace('\n', "\n  ");
     Error::missing("looking for somewhere to run PostgreSQL", there)

@@ -11,8 +11,8 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::error::{Error, Result};
@@ -24,31 +24,40 @@ use crate::settings;
 /// QUIT is PostgreSQL's immediate shutdown, said until it is heard; CONT first, for what was frozen. A server that was
 /// killed leaves its `postmaster.pid`, whose seventh line names its shared memory. Backends are
 /// in sessions of their own and go with their postmaster, unless they were frozen when it was
-/// killed: those are found by the directory they work in. KILL at the end is for whatever is left
+/// killed: those are found by the directory they work in. The shared memory of a directory that
+/// another process left is not touched: its number may be somebody else's by now. KILL at the end is for whatever is left
 /// in the group, and for this script.
 const LOCAL: &str = r#"
 trap '' HUP INT TERM QUIT PIPE
+home=$1
 if [ "$3" != now ]
 then
-    mkdir -m 700 "$1" && mkdir -m 700 "$1/data" || exit 1
-    [ -z "$2" ] || chown -R "$2" "$1" || { rmdir "$1/data" "$1"; exit 1; }
+    mkdir -m 700 "$home" && mkdir -m 700 "$home/data" || exit 1
+    [ -z "$2" ] || chown -R "$2" "$home" || { rmdir "$home/data" "$home"; exit 1; }
     echo ready
     read -r order || [ "$3" = remove ] || exit 0
 fi
-server() { read -r pid 2>/dev/null <"$1/data/postmaster.pid" && kill "-$2" "$pid" 2>/dev/null; }
-server "$1" CONT
+# Is this the id of a process of this directory, or has another one got it since?
+here() { [ ! -d /proc/self ] || [ "/proc/$1/cwd" -ef "$home/data" ]; }
+server() { read -r pid 2>/dev/null <"$home/data/postmaster.pid" && here "$pid" && kill "-$1" "$pid" 2>/dev/null; }
+server CONT
 kill -CONT 0; kill -QUIT 0
 looks=0
-while [ $looks -lt 120 ] && server "$1" QUIT
+while [ $looks -lt 120 ] && server QUIT
 do sleep 0.05; looks=$((looks + 1))
 done
-memory=$(sed -n '7s/^ *[0-9]* *//p' "$1/data/postmaster.pid" 2>/dev/null)
-[ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
+if [ "$3" != now ]
+then
+    memory=$(sed -n '7s/^ *[0-9]* *//p' "$home/data/postmaster.pid" 2>/dev/null)
+    [ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
+fi
 for process in /proc/[0-9]*
-do [ "$process/cwd" -ef "$1/data" ] && kill -KILL "${process#/proc/}"
-done 2>/dev/null
+do
+    read -r name 2>/dev/null <"$process/comm" && [ "$name" = postgres ] &&
+        here "${process#/proc/}" && kill -KILL "${process#/proc/}" 2>/dev/null
+done
 looks=0
-until rm -rf "$1" 2>/dev/null || [ $looks -ge 40 ]
+until rm -rf "$home" 2>/dev/null || [ $looks -ge 40 ]
 do sleep 0.05; looks=$((looks + 1))
 done
 kill -KILL 0
@@ -114,6 +123,7 @@ pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /tmp/lab/armed ] && exec sleep
 /// The switch of one local host.
 #[derive(Debug)]
 pub(crate) struct Switch {
+    home: PathBuf,
     helper: Child,
     pipe: Option<ChildStdin>,
 }
@@ -135,7 +145,7 @@ impl Switch {
         }
         let pipe = helper.stdin.take();
         if answer.trim() == "ready" {
-            return Ok(Self { helper, pipe });
+            return Ok(Self { home: home.to_owned(), helper, pipe });
         }
         drop(pipe);
         let said = helper.wait_with_output().map_err(|source| Error::io(act(), source))?;
@@ -153,12 +163,8 @@ impl Switch {
         if let Some(mut pipe) = self.pipe.take() {
             let _ = pipe.write_all(b"remove\n");
         }
-        let act = "waiting for the dead man's switch of a local host";
-        let status = self.helper.wait().map_err(|source| Error::io(act, source))?;
-        match status.signal() {
-            Some(nix::libc::SIGKILL) | None => Ok(()),
-            Some(_) => Err(Error::io(act, std::io::Error::other(status.to_string()))),
-        }
+        let _ = self.helper.wait();
+        is_gone(&self.home)
     }
 
     /// Lets go without an order: what happens then was said when it was armed.
@@ -171,11 +177,18 @@ impl Switch {
 /// Ends the server in a directory that another process left, and removes the directory.
 pub(crate) fn clean(home: &Path) -> Result<()> {
     let cleaned = local(home, "", "now").stdin(Stdio::null()).stderr(Stdio::null()).status();
-    let act = || format!("removing {}", home.display());
-    cleaned.map_err(|source| Error::io(act(), source))?;
+    cleaned.map_err(|source| Error::io(format!("removing {}", home.display()), source))?;
+    is_gone(home)
+}
+
+fn is_gone(home: &Path) -> Result<()> {
     match home.exists() {
         false => Ok(()),
-        true => Err(Error::io(act(), std::io::ErrorKind::PermissionDenied.into())),
+        true => {
+            let left = std::io::Error::other("it is still there");
+            Err(Error::io(format!("removing {}", home.display()), left)
+                .remedy("look at who uses it, and remove it"))
+        }
     }
 }
 

@@ -5,15 +5,17 @@
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rand::Rng as _;
-use rand::distr::Alphanumeric;
+use nix::unistd::Uid;
 
 use super::installation::Installation;
 use super::local::Account;
 use crate::error::{Error, Result, Why};
+use crate::password::Password;
 
 /// What every data directory of the lab is made with. Locale and encoding are pinned: else every
 /// refusal would be told in the language of the machine.
@@ -25,52 +27,52 @@ pub(crate) const INITDB: &str =
 pub(crate) struct Template {
     pub(crate) data: PathBuf,
     /// The superuser's password in it; only until a cluster made of it is up.
-    pub(crate) password: String,
+    pub(crate) password: Password,
 }
 
 impl Template {
     /// The template of this installation, made if it is not there yet. Two processes that need it
-    /// at once: one makes it, the other waits.
+    /// at once: one makes it, the other waits. It is made beside its place and then moved there, so
+    /// that a half one is never taken for a whole one.
     pub(crate) async fn of(installation: &Installation) -> Result<Self> {
         let account = Account::for_servers()?;
         let cache = cache(account.as_ref())?;
-        let place = cache.join(key(installation));
+        let place = cache.join(key(installation)?);
         let act = || format!("making the template data directory {}", place.display());
-        let io = |source| Error::io(act(), source).remedy("remove it: cargo lab clean --all");
-        let lock = File::create(cache.join("lock")).map_err(io)?;
-        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
-            .await
-            .map_err(|source| io(source.into()))?
-            .map_err(io)?;
-        if !place.join("password").exists() {
-            let _ = fs::remove_dir_all(&place);
-            initdb(installation, account.as_ref(), &place).await?;
+        let io = |source| Error::io(act(), source).remedy("remove the cache: lab clean --all");
+        let lock = lock(&cache).await.map_err(io)?;
+        if !place.exists() {
+            let new = place.with_extension(format!("new-{}", std::process::id()));
+            initdb(installation, account.as_ref(), &new).await?;
+            fs::rename(&new, &place).map_err(io)?;
         }
         drop(lock);
         let password = fs::read_to_string(place.join("password")).map_err(io)?;
-        Ok(Self { data: place.join("data"), password })
+        Ok(Self { data: place.join("data"), password: Password::known(password) })
     }
 }
 
-/// The password file is written last: it marks a template that is whole.
-async fn initdb(
-    installation: &Installation,
-    account: Option<&Account>,
-    place: &Path,
-) -> Result<()> {
-    let password = random_password();
+/// Beside the cache and not in it: as root, the cache is another account's.
+async fn lock(cache: &Path) -> std::io::Result<File> {
+    let path = cache.with_extension("lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(path)?;
+    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await?
+}
+
+async fn initdb(installation: &Installation, account: Option<&Account>, new: &Path) -> Result<()> {
+    let password = Password::random();
     let line = format!(
-        "umask 077 && mkdir '{place}' && cd '{place}' && printf %s \"$PASSWORD\" >new && \
-         {INITDB} --no-sync --pwfile=new -D data && sync && mv new password",
-        place = place.display()
+        "umask 077 && mkdir \"$NEW\" && cd \"$NEW\" && printf %s \"$PASSWORD\" >password && \
+         {INITDB} --no-sync --pwfile=password -D data && sync"
     );
     let mut sh = super::local::command("sh");
-    sh.args(["-c", &line]).env("PATH", installation.path()).env("PASSWORD", &password);
-    sh.env("LC_ALL", "C").stdin(Stdio::null()).current_dir("/");
+    sh.args(["-c", &line]).env("PATH", installation.path()).env("LC_ALL", "C");
+    sh.env("PASSWORD", password.as_str()).env("NEW", new);
+    sh.stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
     if let Some(account) = account {
         sh.uid(account.uid).gid(account.gid);
     }
-    let act = format!("making the template data directory {}", place.display());
+    let act = format!("making the template data directory {}", new.display());
     let output = sh.output().await.map_err(|source| Error::io(act.clone(), source))?;
     if output.status.success() {
         return Ok(());
@@ -80,35 +82,40 @@ async fn initdb(
     Err(Error::new(act, Why::Command { line: INITDB.to_owned(), status, output }))
 }
 
-/// The directory of templates, 0700 and of the account that servers run under.
+/// The directory of templates, 0700 and of the account that servers run under; one that is
+/// somebody else's is not used, because what is in it is run.
 pub(crate) fn cache(account: Option<&Account>) -> Result<PathBuf> {
-    use std::os::unix::fs::{DirBuilderExt as _, chown};
     let base = match account {
         Some(_) => PathBuf::from("/var/cache"),
         None => dirs::cache_dir().unwrap_or_else(std::env::temp_dir),
     };
     let cache = base.join("replication-lab");
     let act = || format!("making the cache directory {}", cache.display());
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&cache)
-        .map_err(|source| Error::io(act(), source))?;
-    if let Some(account) = account {
-        chown(&cache, Some(account.uid), Some(account.gid))
-            .map_err(|source| Error::io(act(), source))?;
+    let io = |source| Error::io(act(), source);
+    fs::create_dir_all(&base).map_err(io)?;
+    match fs::DirBuilder::new().mode(0o700).create(&cache) {
+        Ok(()) => {
+            let (user, group) = account.map(|account| (account.uid, account.gid)).unzip();
+            chown(&cache, user, group).map_err(io)?;
+        }
+        Err(there) if there.kind() == ErrorKind::AlreadyExists => {}
+        Err(other) => return Err(io(other)),
     }
-    Ok(cache)
+    let owner = account.map_or(Uid::effective().as_raw(), |account| account.uid);
+    let found = fs::symlink_metadata(&cache).map_err(io)?;
+    match found.is_dir() && found.uid() == owner && found.mode().trailing_zeros() >= 6 {
+        true => Ok(cache),
+        false => Err(io(ErrorKind::PermissionDenied.into())
+            .remedy("it must be a directory of the servers' account with mode 0700: remove it")),
+    }
 }
 
 /// One template for each build of PostgreSQL and each way of making one.
-fn key(installation: &Installation) -> String {
+fn key(installation: &Installation) -> Result<String> {
+    let server = installation.bin.join("postgres");
+    let built = fs::metadata(&server)
+        .map_err(|source| Error::io(format!("looking at {}", server.display()), source))?;
     let mut hasher = DefaultHasher::new();
-    (&installation.bin, INITDB).hash(&mut hasher);
-    format!("template-{}-{:016x}", installation.version, hasher.finish())
-}
-
-/// A password that nobody needs to remember.
-pub(crate) fn random_password() -> String {
-    rand::rng().sample_iter(Alphanumeric).take(24).map(char::from).collect()
+    (&installation.bin, INITDB, built.len(), built.mtime()).hash(&mut hasher);
+    Ok(format!("template-{}-{:016x}", installation.version, hasher.finish()))
 }

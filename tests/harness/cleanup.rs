@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pretty_assertions::assert_eq;
-use replication_lab::wait::{Seen, until};
+use replication_lab::wait::{Seen, stays, until};
 use replication_lab::{Leftover, Notebook, Result, Settings, Site, Topology};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ const AFTER_THE_FUSE: Duration = Duration::from_secs(25);
 #[case::terminated(Signal::SIGTERM)]
 #[case::hung_up(Signal::SIGHUP)]
 fn a_signal_leaves_nothing_behind(#[case] signal: Signal) {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let mut holder = up(&home)?;
         let traces = Traces::of(holder.id(), &home)?;
@@ -47,7 +47,7 @@ fn a_signal_leaves_nothing_behind(#[case] signal: Signal) {
 /// The end of its input is the person's way of saying that they are done.
 #[test]
 fn the_end_of_its_input_ends_lab_up() {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let mut holder = up(&home)?;
         let traces = Traces::of(holder.id(), &home)?;
@@ -63,7 +63,7 @@ fn the_end_of_its_input_ends_lab_up() {
 /// [`a_pair_comes_and_goes`], killed at moments spread over its life.
 #[test]
 fn a_test_process_killed_at_any_moment_leaves_nothing_behind() {
-    within_deadline(async {
+    within_deadline(async move {
         let moments = [5, 20, 50, 100, 200, 400, 800, 1600];
         try_join_all(moments.map(Duration::from_millis).map(killed_after)).await.map(drop)
     });
@@ -77,9 +77,8 @@ async fn killed_after(moment: Duration) -> Outcome {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    // Not a wait for a condition: the moment of the kill is what this test varies.
-    let never = || std::future::ready(Ok(Seen::<()>::NotYet("later".to_owned())));
-    let _ = until("the moment has come", moment, never).await;
+    // The moment of the kill is what this test varies: until then the process lives, or has ended.
+    stays("the process lives", moment, || std::future::ready(Ok(Seen::Done(())))).await?;
     send(&holder, Signal::SIGKILL)?;
     holder.wait()?;
     Ok(Traces::of(holder.id(), &home)?.vanish(AFTER_THE_FUSE).await?)
@@ -93,7 +92,7 @@ fn a_panic_leaves_nothing_behind() {
     let settings = settings(&home).unwrap();
     let (send, places) = std::sync::mpsc::channel();
     let panicked = std::thread::spawn(move || {
-        within_deadline(async {
+        within_deadline(async move {
             let site = Site::choose(&settings).await?;
             let pair = Topology::pair().start_at(&site, &Notebook::in_memory()).await?;
             let _ = send.send(places_of(&pair));
@@ -103,13 +102,13 @@ fn a_panic_leaves_nothing_behind() {
     assert!(panicked.join().is_err());
     let places = places.recv().unwrap();
     assert_eq!(places.len(), 2);
-    within_deadline(async { Ok(gone(&home, &places).await?) });
+    within_deadline(async move { Ok(gone(&home, &places).await?) });
 }
 
 /// A server that was killed leaves its shared memory to whoever cleans up.
 #[test]
 fn a_crashed_server_leaves_nothing_behind() {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let site = Site::choose(&settings(&home)?).await?;
         let alone = Topology::alone().start_at(&site, &Notebook::in_memory()).await?;
@@ -125,7 +124,7 @@ fn a_crashed_server_leaves_nothing_behind() {
 /// `LAB_KEEP=1` keeps the cluster of a process that did not say that all went well.
 #[test]
 fn what_is_to_be_kept_is_kept() {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let mut holder = spawn_up(lab(&["up"]).env("LAB_KEEP", "1"), &home)?;
         let traces = Traces::of(holder.id(), &home)?;
@@ -150,7 +149,7 @@ fn what_is_to_be_kept_is_kept() {
 /// The pair that other tests kill, and a smoke test by itself.
 #[test]
 fn a_pair_comes_and_goes() {
-    within_deadline(async {
+    within_deadline(async move {
         let pair = Topology::pair().start().await?;
         pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
         pair.wait_for_catchup("standby1").await?;

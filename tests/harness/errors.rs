@@ -15,6 +15,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
 
+/// Variables and their values.
+type Environment = &'static [(&'static str, &'static str)];
+
 const NO_ENGINE: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
 const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
 
@@ -33,11 +36,11 @@ const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
     &["PostgreSQL on this machine", "/nonexistent/bin", "apt-get install postgresql", "LAB_PG_BIN"]
 )]
 #[case::neither(
-    &[("LAB_HOST", "auto"), NO_ENGINE, NO_PROGRAMS],
-    &["somewhere to run PostgreSQL", "container engine", "/nonexistent/bin", "either of the two"]
+    &[("LAB_HOST", "auto"), NO_ENGINE, ("LAB_PG", "98")],
+    &["somewhere to run PostgreSQL", "container engine", "PostgreSQL 98 on this", "either of the two"]
 )]
-fn says(#[case] environment: &[(&str, &str)], #[case] expected: &[&str]) {
-    within_deadline(async { refused(bare_lab().envs(environment.iter().copied()), expected) });
+fn says(#[case] environment: Environment, #[case] expected: &'static [&'static str]) {
+    within_deadline(async move { refused(bare_lab().envs(environment.iter().copied()), expected) });
 }
 
 const LONG: &str =
@@ -49,8 +52,11 @@ const LONG: &str =
 #[case::directory(&[("LAB_DIR", "/nonexistent/dir")], &["/nonexistent/dir", "set LAB_DIR"])]
 #[case::long_directory(&[("LAB_DIR", LONG)], &["bytes", "set LAB_DIR to a shorter path"])]
 #[case::conf(&[("LAB_CONF", "/nonexistent/extra.conf")], &["LAB_CONF=/nonexistent/extra.conf"])]
-fn says_where_postgresql_is(#[case] environment: &[(&str, &str)], #[case] expected: &[&str]) {
-    within_deadline(async {
+fn says_where_postgresql_is(
+    #[case] environment: Environment,
+    #[case] expected: &'static [&'static str],
+) {
+    within_deadline(async move {
         let bin = directory();
         for program in ["postgres", "initdb", "pg_ctl", "pg_basebackup"] {
             let path = bin.path().join(program);
@@ -67,7 +73,7 @@ fn says_where_postgresql_is(#[case] environment: &[(&str, &str)], #[case] expect
 /// engine of the test's own that has nothing and can get nothing.
 #[test]
 fn an_image_that_cannot_be_had() {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let socket = home.path().join("engine.sock");
         let engine = tokio::spawn(empty_engine(UnixListener::bind(&socket)?));
@@ -89,7 +95,7 @@ fn an_image_that_cannot_be_had() {
 /// deadline.
 #[test]
 fn a_server_that_does_not_start() {
-    within_deadline(async {
+    within_deadline(async move {
         let home = directory();
         let conf = home.path().join("extra.conf");
         std::fs::write(&conf, "shared_buffers = 'lots'\n")?;

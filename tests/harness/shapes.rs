@@ -8,7 +8,7 @@ use crate::support::within_deadline;
 /// A chain and a synchronous rule. Method: what each upstream shows in `pg_stat_replication`.
 #[test]
 fn a_chain_with_a_synchronous_first_standby() {
-    within_deadline(async {
+    within_deadline(async move {
         let topology = Topology::pair()
             .standby("standby2")
             .following("standby1")
@@ -45,7 +45,7 @@ fn a_chain_with_a_synchronous_first_standby() {
 /// Nobody needs a password to be trusted: the roles have one, and only what they need.
 #[test]
 fn roles_have_passwords_and_no_more_than_they_need() {
-    within_deadline(async {
+    within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let primary = pair.primary().session().await?;
         let rights: Vec<_> = primary

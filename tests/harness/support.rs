@@ -3,7 +3,9 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::resume_unwind;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use replication_lab::{Result, Settings};
@@ -12,24 +14,29 @@ use replication_lab::{Result, Settings};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What the body of a harness test gives.
-pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs a test's body to its end, or panics at the deadline.
-pub(crate) fn within_deadline(body: impl Future<Output = Outcome>) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("starting a runtime: {error}"));
+/// Runs a test's body to its end, or panics at the deadline, also when the body blocks.
+pub(crate) fn within_deadline(body: impl Future<Output = Outcome> + Send + 'static) {
     let deadline = DEADLINE.mul_f64(replication_lab::settings::timeout_factor());
-    match runtime.block_on(async { tokio::time::timeout(deadline, body).await }) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => panic!("{error:?}"),
-        Err(late) => panic!("not done within {deadline:?}: {late}"),
+    let (send, done) = mpsc::channel::<()>();
+    let runner = std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.unwrap_or_else(|error| panic!("starting a runtime: {error}"));
+        let _told_when_done = send;
+        runtime.block_on(body).unwrap_or_else(|error| panic!("{error:?}"));
+    });
+    match done.recv_timeout(deadline) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done within {deadline:?}"),
+        _ => runner.join().unwrap_or_else(|panic| resume_unwind(panic)),
     }
 }
 
-/// A directory for local clusters that the server's account can enter.
+/// A directory for local clusters that the server's account can enter, with a path that is short
+/// enough for a socket.
 pub(crate) fn directory() -> tempfile::TempDir {
-    let made = tempfile::Builder::new().prefix("lab-harness-").tempdir().and_then(|directory| {
+    let made = tempfile::Builder::new().prefix("lh-").tempdir_in("/tmp").and_then(|directory| {
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         Ok(directory)
     });

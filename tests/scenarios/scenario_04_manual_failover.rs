@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use replication_lab::catchup::wait_for_replay;
+use replication_lab::catchup::wait_for_replay_of;
 use replication_lab::record::Reading;
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
 use replication_lab::{Result, Session, Shutdown, Topology};
@@ -21,13 +21,13 @@ const FILL: &str = "INSERT INTO products (name, price) \
 const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 const WHO: &str = "SELECT current_setting('cluster_name')";
 
-/// A promotion starts timeline 2 exactly where the standby's replay ended, loses no row, and is
-/// found by clients that ask for a server to write to.
+/// A promoted standby has every row and takes writes, and clients that ask for a server to write to
+/// find it by themselves.
 ///
-/// Method: replay everything, stop the primary, `pg_promote()`, look wherever a timeline shows.
+/// Method: replay everything, stop the primary, `pg_promote()`, connect with the same string.
 #[rstest]
 fn promote(#[context] test: Context) {
-    let about = "A promotion starts a new timeline, loses nothing, and clients find it";
+    let about = "A promoted standby has every row and takes writes; clients find it by themselves";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, and a standby that has replayed everything");
         let pair = lab.start(Topology::pair()).await?;
@@ -38,13 +38,9 @@ fn promote(#[context] test: Context) {
         pair.wait_for_catchup("standby1").await?;
         let both = [rows(&writer).await?, rows(&reader).await?];
         let rows_before = lab.must_be("rows on the primary and on the standby", both, [1000, 1000]);
-        let seen = timelines(&writer).await?;
-        let timeline =
-            lab.must_be("timeline of its WAL file and of its control file", seen, [1, 1]);
 
         lab.step("Who may write, and who may promote");
-        let client = pair.client(ReadWrite).await?;
-        let found = client.value::<String>(WHO).await?;
+        let found = pair.client(ReadWrite).await?.value::<String>(WHO).await?;
         let found_before =
             lab.must_be("a client that asks for read-write reaches", &found, "primary");
         let refused = reader.refusal(ADD).await?;
@@ -55,52 +51,27 @@ fn promote(#[context] test: Context) {
         lab.must_be("SQLSTATE of a promotion of the primary", refused.sqlstate(), "55000");
         lab.fact("what the primary says", &refused);
 
-        lab.step("The primary stops; the standby has all of it, to the last record");
+        lab.step("The primary stops, and the standby is promoted");
         primary.stop(Shutdown::Fast).await?;
-        let last_record = primary.last_checkpoint().await?;
-        let replayed = wait_for_replay(&reader, Lsn::from(u64::from(last_record) + 1)).await?;
-        lab.measure("last position replayed", replayed);
-
-        lab.step("The standby is promoted");
+        wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
         let called = Instant::now();
-        let promoted = standby.promote(&reader).await?;
+        standby.promote().await?;
         let client = pair.client(ReadWrite).await?;
         client.run(ADD).await?;
         lab.measure("from pg_promote() to the first row that a client wrote", called.elapsed());
-        lab.must_be("pg_promote() answers", promoted, true);
         let found = client.value::<String>(WHO).await?;
         let found_after = lab.must_be("the same connection string now reaches", &found, "standby1");
         let added = reader.execute(ADD, &[]).await?;
-        let same_session = lab.must_be("rows the refused session may write now", added, 1);
-
-        lab.step("Where the timeline shows");
-        reader.run("CHECKPOINT").await?;
-        let seen = timelines(&reader).await?;
-        let shows = lab.must_be("timeline of the WAL file and of the control file", seen, [2, 2]);
-        let branch = standby.branch(Timeline(2)).await?;
-        let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
-        let at_the_end = branch.at == replayed;
-        let at = lab.must_be("00000002.history: at the last position replayed", at_the_end, true);
-        lab.fact("00000002.history: reason", branch.reason);
-        let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
-        lab.measure("WAL since then", Reading::Bytes(bytes_between(replayed, written)));
+        let same_session = lab.must_be("rows the refused session adds now", added, 1);
 
         lab.step("What was lost");
-        let kept: i64 = reader.value("SELECT count(*) FROM products WHERE id <= 1000").await?;
-        let kept = lab.must_be("rows of 1000 that are there", kept.unsigned_abs(), 1000);
-        let id: i64 = reader.value("SELECT min(id) FROM products WHERE id > 1000").await?;
-        let id = lab.fact("id of the first row after row 1000", id.unsigned_abs());
+        let kept = count(&reader, "SELECT count(*) FROM products WHERE id <= 1000").await?;
+        let kept = lab.must_be("rows of 1000 that are there", kept, 1000);
+        let id = count(&reader, "SELECT min(id) FROM products WHERE id > 1000").await?;
+        let id = lab.fact("id of the first row after row 1000", id);
 
         lab.learn("A standby refuses to write until it is promoted.", [&read_only, &same_session]);
-        lab.learn(
-            "A promotion counts the timeline up, in the name of every new WAL file, in the control \
-             file and in a history file that says where and why.",
-            [&timeline, &shows, &parent],
-        );
-        lab.learn(
-            "The new timeline begins where replay ended: nothing that was replayed is lost.",
-            [&rows_before, &at, &kept],
-        );
+        lab.learn("What was replayed is kept by a promotion.", [&rows_before, &kept]);
         lab.learn(
             "A client that names both servers and asks for read-write needs no new connection string.",
             [&found_before, &found_after],
@@ -110,8 +81,56 @@ fn promote(#[context] test: Context) {
     });
 }
 
+/// A promotion starts timeline 2 exactly where the standby's replay ended.
+///
+/// Method: stop the primary, wait until the standby has replayed its last record, `pg_promote()`,
+/// and look wherever a timeline shows.
+#[rstest]
+fn timeline(#[context] test: Context) {
+    let about = "A promotion starts a new timeline, exactly where the standby's replay ended";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A pair on timeline 1");
+        let pair = lab.start(Topology::pair()).await?;
+        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (writer, reader) = (primary.session().await?, standby.session().await?);
+        let seen = timelines(&writer).await?;
+        let before = lab.must_be("timeline of the WAL file and of the control file", seen, [1, 1]);
+
+        lab.step("The primary stops; the standby replays its last record, the shutdown checkpoint");
+        primary.stop(Shutdown::Fast).await?;
+        let replayed = wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
+        lab.measure("last position replayed", replayed);
+
+        lab.step("The standby is promoted");
+        standby.promote().await?;
+        reader.run("CHECKPOINT").await?;
+        let seen = timelines(&reader).await?;
+        let after =
+            lab.must_be("timeline of the WAL file and of the control file then", seen, [2, 2]);
+        let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
+        lab.measure("WAL since the promotion", Reading::Bytes(bytes_between(replayed, written)));
+        let branch = standby.branch(Timeline(2)).await?;
+        let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
+        let exactly = branch.at == replayed;
+        let exactly = lab.must_be("00000002.history: at the last position replayed", exactly, true);
+        lab.fact("00000002.history: reason", branch.reason);
+
+        lab.learn(
+            "A promotion counts the timeline up: in the name of every new WAL file, in the control \
+             file, and in a history file that says where and why.",
+            [&before, &after, &parent],
+        );
+        lab.learn("The new timeline begins where replay ended, and nowhere earlier.", [&exactly]);
+        Ok(())
+    });
+}
+
 async fn rows(session: &Session) -> Result<u64> {
-    session.value::<i64>("SELECT count(*) FROM products").await.map(i64::unsigned_abs)
+    count(session, "SELECT count(*) FROM products").await
+}
+
+async fn count(session: &Session, sql: &str) -> Result<u64> {
+    session.value::<i64>(sql).await.map(i64::unsigned_abs)
 }
 
 /// The timeline of the WAL file that is written now, and that of the control file.

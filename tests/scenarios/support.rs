@@ -1,6 +1,7 @@
 //! What every scenario runs in: a notebook, a deadline, the story on failure, and at the end the
 //! comparison with its page. The only file that knows insta; it decides nothing about PostgreSQL.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
 use replication_lab::record::{Begin, FORMAT, Fact};
 use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page, settings};
 
@@ -70,8 +72,42 @@ impl Lab {
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Compares the page with the accepted one of this version, while the clusters still run.
+    fn compare(&self, name: &str) -> Result<(), Box<dyn Any + Send>> {
+        let page = page::render(&self.book.entries());
+        let major = self.site.version().major();
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
+        let accepted = page_name(&pages, name, major);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(&pages);
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let compare = || insta::assert_snapshot!(accepted.as_str(), page);
+        let compared = settings.bind(|| catch_unwind(AssertUnwindSafe(compare)));
+        if compared.is_err() {
+            let told = format!(
+                "\nThe page of {name} is not the accepted one, snapshots/{accepted}.snap.\n\
+                 A page holds from its version on. If PostgreSQL differs from {major} on:\n  \
+                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{major}.snap'\n\
+                 then accept what changed, and read the diff:\n  \
+                 LAB_PG={major} INSTA_UPDATE=always cargo test --test scenarios\n\
+                 If it differs up to {major}, the accepted page is that of the versions after it:\n  \
+                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{next}.snap'\n\
+                 and then accept as above.\n",
+                name = name,
+                next = major + 1,
+            );
+            let _ = std::io::stderr().write_all(told.as_bytes());
+        }
+        compared
+    }
+
     /// Everything a person needs to understand a failure, past the capture of the test harness.
-    async fn tell(&self, failure: &str) {
+    async fn tell(&self, failure: &Failure) {
+        let failure = match failure {
+            Failure::Told(failure) => failure,
+            Failure::Panic(_) => "an assertion failed",
+        };
         let mut story = format!("\n{failure}\n\nthe notebook so far:\n");
         story += &page::render(&self.book.entries());
         story += "\nthe servers:\n";
@@ -113,9 +149,8 @@ pub(crate) fn scenario(
         Ok(runtime) => runtime.block_on(run(&name, about, body)),
         Err(error) => Err(format!("starting a runtime: {error}")),
     };
-    match outcome {
-        Ok((page, major)) => compare(&name, major, &page),
-        Err(failure) => panic!("{name}: {failure}"),
+    if let Err(failure) = outcome {
+        panic!("{name}: {failure}");
     }
 }
 
@@ -123,52 +158,34 @@ async fn run(
     name: &str,
     about: &str,
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
-) -> Result<(String, u16), String> {
-    use futures_util::FutureExt as _;
+) -> Result<(), String> {
     let lab = Lab::open(name, about).await.map_err(|error| format!("{error:?}"))?;
     let deadline = DEADLINE.mul_f64(settings::timeout_factor());
-    let guarded = AssertUnwindSafe(tokio::time::timeout(deadline, body(&lab))).catch_unwind().await;
-    let failure = match &guarded {
-        Ok(Ok(Ok(()))) => None,
-        Ok(Ok(Err(error))) => Some(format!("{error:?}")),
-        Ok(Err(_)) => Some(format!("not done within {deadline:?}")),
-        Err(_) => Some("an assertion failed".to_owned()),
+    let done = tokio::time::timeout(deadline, body(&lab));
+    let outcome = match AssertUnwindSafe(done).catch_unwind().await {
+        Ok(Ok(Ok(()))) => lab.compare(name).map_err(Failure::Panic),
+        Ok(Ok(Err(error))) => Err(Failure::Told(format!("{error:?}"))),
+        Ok(Err(_)) => Err(Failure::Told(format!("not done within {deadline:?}"))),
+        Err(panic) => Err(Failure::Panic(panic)),
     };
-    if let Some(failure) = failure {
-        lab.tell(&failure).await;
-        let _ = lab.book.close(false);
-        match guarded {
-            Err(panic) => resume_unwind(panic),
-            Ok(_) => return Err(failure),
-        }
+    if let Err(failure) = &outcome {
+        lab.tell(failure).await;
     }
-    let entries = lab.book.close(true).map_err(|error| format!("{error:?}"))?;
-    let major = lab.site.version().major();
-    lab.close().await.map_err(|error| format!("{error:?}"))?;
-    Ok((page::render(&entries), major))
+    let closed = lab.book.close(outcome.is_ok()).map_err(|error| format!("{error:?}"));
+    match outcome {
+        Ok(()) => {
+            closed?;
+            lab.close().await.map_err(|error| format!("{error:?}"))
+        }
+        Err(Failure::Told(failure)) => Err(failure),
+        Err(Failure::Panic(panic)) => resume_unwind(panic),
+    }
 }
 
-/// Compares a page with the accepted one of this version.
-fn compare(name: &str, major: u16, page: &str) {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
-    let accepted = page_name(&pages, name, major);
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(&pages);
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    let compared = settings.bind(|| {
-        catch_unwind(AssertUnwindSafe(|| insta::assert_snapshot!(accepted.as_str(), page)))
-    });
-    if let Err(panic) = compared {
-        let told = format!(
-            "\nthe page of {name} is not the accepted one (snapshots/{accepted}.snap).\n\
-             If PostgreSQL {major} really differs from the versions before it, give it a page of \
-             its own:\n  cp snapshots/{accepted}.snap snapshots/{name}.pg{major}.snap\nand run \
-             again with INSTA_UPDATE=always; then read the diff.\n"
-        );
-        let _ = std::io::stderr().write_all(told.as_bytes());
-        resume_unwind(panic);
-    }
+/// What a failed test leaves: an error, or the panic of an assertion.
+enum Failure {
+    Told(String),
+    Panic(Box<dyn Any + Send>),
 }
 
 /// The since-rule: of `name.snap` (from 13 on) and `name.pgN.snap` (from N on), the one with the
