@@ -1,5 +1,5 @@
-//! A standby's data directory: a base backup over its link, or on the local host a copy of the
-//! template that its primary was made of. Nothing here starts a server.
+//! A standby's data directory: a base backup over its link, or the template that its primary started
+//! from. Nothing here starts a server.
 
 use crate::conf::{Conf, conninfo};
 use crate::error::Result;
@@ -32,32 +32,34 @@ impl Source<'_> {
     }
 }
 
-/// Fills a node's empty data directory with `pg_basebackup -R` (manual: `pg_basebackup`).
+/// Empties a stopped node's data directory and fills it with `pg_basebackup -R` (manual:
+/// `pg_basebackup`).
 pub async fn base_backup(node: &Node, source: &Source<'_>, conf: &Conf) -> Result<()> {
     let slot = source.slot.map_or(String::new(), |slot| format!(" -S {slot}"));
-    let line = format!("pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot}");
+    let line = format!(
+        "rm -rf \"$PGDATA\"/* && \
+         pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot}"
+    );
     let script = Script::new(line).with("UPSTREAM", source.conninfo());
     node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await
 }
 
-/// Fills a node's empty data directory with a copy of the template, as a standby where there is
-/// somebody to follow: a cold backup.
-pub(crate) async fn copy_template(
+/// Fills a node's empty data directory from the template, as a standby where there is somebody to
+/// follow: a cold backup.
+pub(crate) async fn from_template(
     node: &Node,
     template: &Template,
     source: Option<&Source<'_>>,
     conf: &Conf,
 ) -> Result<()> {
-    const COPY: &str = "cp -Rp \"$TEMPLATE/.\" \"$PGDATA\"";
-    let data = template.data.display().to_string();
-    let Some(source) = source else {
-        return node.prepare(Script::new(COPY).with("TEMPLATE", data), conf).await;
-    };
-    let password = conninfo(&[("password", source.password.as_str())]);
-    let upstream = format!("{} {password}", source.conninfo());
-    let auto = Conf::new().set("primary_conninfo", upstream);
-    let auto = source.slot.into_iter().fold(auto, |auto, slot| auto.set("primary_slot_name", slot));
-    let line = format!("{COPY} && : >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf");
-    let script = Script::new(line).with("TEMPLATE", data).with("AUTO", auto.lines());
-    node.prepare(script, conf).await
+    let mut fill = template.fill();
+    if let Some(source) = source {
+        let password = conninfo(&[("password", source.password.as_str())]);
+        let auto = Conf::new().set("primary_conninfo", format!("{} {password}", source.conninfo()));
+        let slot = source.slot.into_iter();
+        let auto = slot.fold(auto, |auto, slot| auto.set("primary_slot_name", slot));
+        fill.line += " && : >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf";
+        fill = fill.with("AUTO", auto.lines());
+    }
+    node.prepare(fill, conf).await
 }

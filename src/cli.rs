@@ -45,7 +45,7 @@ enum Command {
     Where,
     /// Take away the clusters of processes that ended: kept ones, and what nothing else could
     Clean {
-        /// Remove the cache of template data directories too
+        /// Remove the templates that nodes start from, too: they are made again when needed
         #[arg(long)]
         all: bool,
     },
@@ -75,7 +75,8 @@ async fn tell_where() -> Result<()> {
 
 async fn clean(all: bool) -> Result<()> {
     let mut out = std::io::stdout();
-    for host in Leftover::all(&Settings::from_env()?).await? {
+    let settings = Settings::from_env()?;
+    for host in Leftover::all(&settings).await? {
         let place = host.place();
         if host.is_orphan() {
             host.remove().await?;
@@ -84,8 +85,9 @@ async fn clean(all: bool) -> Result<()> {
             let _ = writeln!(out, "left {place}: process {} still runs", host.process);
         }
     }
-    if all {
-        let _ = writeln!(out, "removed {}", Leftover::remove_cache()?.display());
+    let templates = if all { Leftover::remove_templates(&settings).await? } else { Vec::new() };
+    for template in templates {
+        let _ = writeln!(out, "removed {template}");
     }
     Ok(())
 }

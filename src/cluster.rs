@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::config::TargetSessionAttrs;
 
-use crate::basebackup::{REPLICATOR, Source, base_backup, copy_template};
+use crate::basebackup::{REPLICATOR, Source, base_backup, from_template};
 use crate::catchup::{wait_for_catchup, wait_for_streaming, wait_for_sync};
 use crate::conf::{Conf, conninfo};
 use crate::error::{Error, Result};
@@ -71,7 +71,8 @@ impl Cluster {
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
         // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
-        let hosts = join_all(names.iter().map(|name| site.host(name).boxed())).await;
+        let template = site.template().await?;
+        let hosts = join_all(names.iter().map(|name| site.host(name, &template).boxed())).await;
         let hosts = hosts.into_iter().collect::<Result<Vec<_>>>()?;
         let nodes: Vec<_> = std::iter::zip(&names, hosts)
             .map(|(name, host)| Node::new(name, host, &passwords.superuser, notebook))
@@ -80,12 +81,7 @@ impl Cluster {
         let topology = topology.clone();
         let mut cluster = Self { topology, conf, nodes, links: Vec::new(), passwords, notebook };
         cluster.open_links(site).await?;
-        match site.installation() {
-            Some(installation) => {
-                cluster.fill_from_template(&Template::of(installation).await?).await?;
-            }
-            None => cluster.fill_from_primary().await?,
-        }
+        cluster.launch(&template).await?;
         cluster.settle().await?;
         Ok(cluster)
     }
@@ -117,47 +113,19 @@ impl Cluster {
 
     /// All nodes at once: each starts from the same cold backup, and the standbys wait for the
     /// roles and slots to come.
-    async fn fill_from_template(&self, template: &Template) -> Result<()> {
-        try_join_all(self.nodes.iter().map(|node| self.launch_copy(node, template).boxed()))
+    async fn launch(&self, template: &Template) -> Result<()> {
+        try_join_all(self.nodes.iter().map(|node| self.launch_node(node, template).boxed()))
             .await?;
-        self.make_roles(&template.password).await?;
-        try_join_all(
-            self.topology
-                .standbys()
-                .iter()
-                .map(|standby| self.make_slot_on_standby(standby).boxed()),
-        )
-        .await
-        .map(drop)
+        self.make_roles(template.password()).await?;
+        let standbys = self.topology.standbys().iter();
+        let slots = standbys.map(|standby| self.make_slot_on_standby(standby).boxed());
+        try_join_all(slots).await.map(drop)
     }
 
-    async fn launch_copy(&self, node: &Node, template: &Template) -> Result<()> {
+    async fn launch_node(&self, node: &Node, template: &Template) -> Result<()> {
         let source = self.source_of(node.name());
-        copy_template(node, template, source.as_ref(), &self.conf_of(node)).await?;
+        from_template(node, template, source.as_ref(), &self.conf_of(node)).await?;
         node.launch().await
-    }
-
-    /// The primary first, and then every standby from its upstream.
-    async fn fill_from_primary(&self) -> Result<()> {
-        let primary = self.primary();
-        primary.init(&self.conf_of(primary)).await?;
-        primary.launch().await?;
-        self.make_roles(&self.passwords.superuser).await?;
-        for generation in self.topology.generations() {
-            try_join_all(generation.into_iter().map(|standby| self.follow(standby).boxed()))
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn follow(&self, standby: &Standby) -> Result<()> {
-        let node = self.node(&standby.name)?;
-        self.make_slot_on_standby(standby).await?;
-        if let Some(source) = self.source_of(&standby.name) {
-            base_backup(node, &source, &self.conf_of(node)).await?;
-        }
-        node.launch().await?;
-        node.ready().await
     }
 
     /// The configuration of a node: the topology's, and the synchronous rule on the primary.
@@ -237,6 +205,18 @@ impl Cluster {
     /// Every node, the primary first.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Makes a stopped standby anew from its upstream, with a base backup over its link.
+    pub async fn rebuild(&self, standby: &str) -> Result<()> {
+        let node = self.node(standby)?;
+        let source = self.source_of(standby);
+        let source = source.ok_or_else(|| {
+            let names: Vec<_> =
+                self.topology.standbys().iter().map(|one| one.name.as_str()).collect();
+            Error::missing(format!("looking for a standby {standby:?}"), names.join(", "))
+        })?;
+        base_backup(node, &source, &self.conf_of(node)).await
     }
 
     /// The way from a standby to its upstream.

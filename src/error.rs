@@ -129,9 +129,10 @@ impl Error {
         matches!(self.0.why, Why::Missing { .. })
     }
 
-    /// What was being done.
-    pub fn act(&self) -> &str {
-        &self.0.act
+    /// Can containers not connect to this process?
+    #[cfg(feature = "container")]
+    pub(crate) fn is_no_route(&self) -> bool {
+        matches!(self.0.why, Why::NoRoute { .. })
     }
 
     /// Did the server end by itself?

@@ -3,19 +3,24 @@
 //! programs are.
 //!
 //! ```text
-//!   Site (chosen once) ── Engine ───────▶ Host::Container    container.rs, engine.rs
-//!          site.rs     └─ Installation ─▶ Host::Local        local.rs, installation.rs, template.rs
+//!   Site (chosen once) ── Engine, Image ─▶ Host::Container   engine.rs, image.rs, route.rs, container.rs
+//!          site.rs     └─ Installation ──▶ Host::Local       installation.rs, local.rs
 //!
-//!   every host is armed with a dead man's switch             switch.rs
+//!   every host starts from a template                        template.rs
+//!   and is armed with a dead man's switch                    switch.rs, leftover.rs
 //! ```
 
 #[cfg(feature = "container")]
 pub(crate) mod container;
 #[cfg(feature = "container")]
 pub(crate) mod engine;
+#[cfg(feature = "container")]
+pub(crate) mod image;
 pub(crate) mod installation;
 pub(crate) mod leftover;
 pub(crate) mod local;
+#[cfg(feature = "container")]
+pub(crate) mod route;
 pub(crate) mod site;
 pub(crate) mod switch;
 pub(crate) mod template;

@@ -37,7 +37,6 @@
     not(feature = "container"),
     expect(
         clippy::unused_async,
-        clippy::unnecessary_wraps,
         reason = "without containers every host is local: what is written for two has one answer"
     )
 )]
@@ -68,7 +67,9 @@ pub use cluster::Cluster;
 pub use conf::Conf;
 pub use error::{Error, Result};
 #[cfg(feature = "container")]
-pub use host::engine::{Engine, Image};
+pub use host::engine::Engine;
+#[cfg(feature = "container")]
+pub use host::image::Image;
 pub use host::installation::Installation;
 pub use host::leftover::Leftover;
 pub use host::site::Site;

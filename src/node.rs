@@ -8,7 +8,6 @@ use tokio_postgres::Config;
 
 use crate::conf::Conf;
 use crate::error::{Error, Result, Why};
-use crate::host::template::INITDB;
 use crate::host::{Endpoint, Host, Script};
 use crate::notebook::Notebook;
 use crate::password::Password;
@@ -86,16 +85,6 @@ impl Node {
     /// Where clients reach it.
     pub fn endpoint(&self) -> Endpoint {
         self.host.endpoint()
-    }
-
-    /// Makes an empty data directory, with `initdb`.
-    pub(crate) async fn init(&self, conf: &Conf) -> Result<()> {
-        let line = format!(
-            "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" \
-             >/dev/null && rm ../new"
-        );
-        let script = Script::new(line).with("PASSWORD", self.password.as_str());
-        self.prepare(script, conf).await
     }
 
     /// Runs what fills the data directory, and then writes the configuration over what came with it.

@@ -96,22 +96,6 @@ impl Topology {
         &self.standbys
     }
 
-    /// The standbys in the order in which they can be made: those of the primary, those of these,
-    /// and so on.
-    pub(crate) fn generations(&self) -> Vec<Vec<&Standby>> {
-        let mut generations: Vec<Vec<&Standby>> = Vec::new();
-        for standby in &self.standbys {
-            let follows =
-                |others: &Vec<&Standby>| others.iter().any(|other| other.name == standby.upstream);
-            let generation = generations.iter().position(follows).map_or(0, |parent| parent + 1);
-            match generations.get_mut(generation) {
-                Some(peers) => peers.push(standby),
-                None => generations.push(vec![standby]),
-            }
-        }
-        generations
-    }
-
     pub(crate) fn conf(&self) -> &Conf {
         &self.conf
     }
@@ -175,17 +159,6 @@ mod tests {
         );
         assert_eq!(Topology::alone().to_string(), "primary alone");
         Topology::pair().standby("standby2").following("standby1").check().unwrap();
-    }
-
-    #[test]
-    fn an_upstream_is_made_before_its_followers() {
-        let topology = Topology::pair().standby("b").following("standby1").standby("c");
-        let names: Vec<Vec<_>> = topology
-            .generations()
-            .into_iter()
-            .map(|peers| peers.into_iter().map(|standby| standby.name.as_str()).collect())
-            .collect();
-        assert_eq!(names, [vec!["standby1", "c"], vec!["b"]]);
     }
 
     #[test]

@@ -20,7 +20,8 @@ use testcontainers_modules::testcontainers::runners::AsyncRunner as _;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
 use tokio::io::AsyncWrite;
 
-use super::engine::{Engine, Image};
+use super::engine::Engine;
+use super::image::Image;
 use super::{Endpoint, Output, PORT, Script, engine, switch};
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
@@ -95,6 +96,10 @@ impl Container {
 
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::Tcp(self.published.0.clone(), self.published.1)
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(crate) fn place(&self) -> String {

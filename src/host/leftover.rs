@@ -15,6 +15,8 @@ use super::engine::Engine;
 use super::local::{self, Account};
 use super::{switch, template};
 use crate::error::{Error, Result};
+#[cfg(feature = "container")]
+use crate::settings::HostChoice;
 use crate::settings::Settings;
 
 /// A host that is there, and the process that made it.
@@ -41,13 +43,14 @@ impl Leftover {
         Ok(found)
     }
 
-    /// Removes the cache of template data directories, and says where it was. Clusters that run
-    /// are copies and do not need it.
-    pub fn remove_cache() -> Result<PathBuf> {
+    /// Removes the templates, and says what they were. Clusters that run do not need them.
+    pub async fn remove_templates(settings: &Settings) -> Result<Vec<String>> {
         let cache = template::cache(Account::for_servers()?.as_ref())?;
         let act = || format!("removing the cache {}", cache.display());
         std::fs::remove_dir_all(&cache).map_err(|source| Error::io(act(), source))?;
-        Ok(cache)
+        let mut removed = vec![cache.display().to_string()];
+        removed.extend(remove_template_images(settings).await?);
+        Ok(removed)
     }
 
     /// Has the process that made it ended?
@@ -95,15 +98,7 @@ fn directories(settings: &Settings) -> Vec<Leftover> {
 
 #[cfg(feature = "container")]
 async fn containers(settings: &Settings) -> Result<Vec<Leftover>> {
-    use crate::settings::HostChoice;
-    if settings.host == HostChoice::Local {
-        return Ok(Vec::new());
-    }
-    let engine = match (Engine::of_process().await, settings.host) {
-        (Ok(engine), _) => engine,
-        (Err(_), HostChoice::Auto) => return Ok(Vec::new()),
-        (Err(error), _) => return Err(error),
-    };
+    let Some(engine) = engine(settings).await? else { return Ok(Vec::new()) };
     let ours = engine.containers().await?.into_iter().map(|made| {
         let what = What::Container(Arc::clone(&engine), made.id);
         Leftover { process: made.process, what }
@@ -113,5 +108,27 @@ async fn containers(settings: &Settings) -> Result<Vec<Leftover>> {
 
 #[cfg(not(feature = "container"))]
 async fn containers(_: &Settings) -> Result<Vec<Leftover>> {
+    Ok(Vec::new())
+}
+
+/// The engine, where the settings do not leave containers out and one answers.
+#[cfg(feature = "container")]
+async fn engine(settings: &Settings) -> Result<Option<Arc<Engine>>> {
+    match (settings.host, Engine::of_process().await) {
+        (HostChoice::Local, _) | (HostChoice::Auto, Err(_)) => Ok(None),
+        (_, engine) => engine.map(Some),
+    }
+}
+
+#[cfg(feature = "container")]
+async fn remove_template_images(settings: &Settings) -> Result<Vec<String>> {
+    match engine(settings).await? {
+        Some(engine) => engine.remove_templates().await,
+        None => Ok(Vec::new()),
+    }
+}
+
+#[cfg(not(feature = "container"))]
+async fn remove_template_images(_: &Settings) -> Result<Vec<String>> {
     Ok(Vec::new())
 }

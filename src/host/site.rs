@@ -9,9 +9,12 @@ use std::sync::{Arc, Once};
 #[cfg(feature = "container")]
 use super::container::Container;
 #[cfg(feature = "container")]
-use super::engine::{Engine, Image};
+use super::engine::Engine;
+#[cfg(feature = "container")]
+use super::image::Image;
 use super::installation::Installation;
 use super::local::Local;
+use super::template::Template;
 use super::{Endpoint, Host};
 use crate::error::{Error, Result};
 use crate::link::Link;
@@ -96,8 +99,11 @@ impl Site {
                 }
             }
             Err(broken) => {
-                let why = format!("containers do not serve, {}", broken.act());
-                let local = Self::local(settings, &why).await;
+                let why = match broken.is_no_route() {
+                    true => "containers do not reach this process",
+                    false => "no container engine answers",
+                };
+                let local = Self::local(settings, why).await;
                 local.map_err(|missing| neither(&broken, &missing))
             }
         }
@@ -153,29 +159,33 @@ impl Site {
         })
     }
 
-    /// The installation, where nodes can be copied from a template.
-    pub(crate) fn installation(&self) -> Option<&Installation> {
+    /// What every node here starts from.
+    pub(crate) async fn template(&self) -> Result<Template> {
         match &self.ground {
             #[cfg(feature = "container")]
-            Ground::Container(..) => None,
-            Ground::Local(installation) => Some(installation),
+            Ground::Container(engine, image) => engine.template(image, &self.settings).await,
+            Ground::Local(installation) => Template::in_cache(installation).await,
         }
     }
 
-    /// A new, empty host.
-    pub(crate) async fn host(&self, node: &str) -> Result<Host> {
-        match &self.ground {
+    /// A new host for a node that starts from `template`.
+    pub(crate) async fn host(&self, node: &str, template: &Template) -> Result<Host> {
+        let host = match (&self.ground, template) {
             #[cfg(feature = "container")]
-            Ground::Container(engine, image) => {
+            (Ground::Container(engine, _), Template::Image(image, _)) => {
                 let engine = Arc::clone(engine);
                 let container = Container::start(engine, image, &self.settings, node).await;
-                container.map(Box::new).map(Host::Container).map_err(|error| error.on(node))
+                container.map(Box::new).map(Host::Container)
             }
-            Ground::Local(installation) => {
-                let local = Local::create(Arc::clone(installation), &self.settings, node);
-                local.map(Host::Local).map_err(|error| error.on(node))
+            #[cfg(feature = "container")]
+            (Ground::Container(..), Template::Directory(..)) => {
+                Err(Error::missing("starting a container", "a template for local hosts"))
             }
-        }
+            (Ground::Local(installation), _) => {
+                Local::create(Arc::clone(installation), &self.settings, node).map(Host::Local)
+            }
+        };
+        host.map_err(|error| error.on(node))
     }
 
     /// A way from `host` to a server at `upstream`.

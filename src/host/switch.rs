@@ -66,7 +66,7 @@ kill -KILL 0
 /// The same for a container, as an exec in it: the end of process 1 is the end of the container,
 /// which the engine then removes. `$1` as `$3` above.
 #[cfg(feature = "container")]
-pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/tmp/lab/armed && echo armed
+pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/dev/shm/lab-armed && echo armed
 read -r order || [ "$1" != 1 ] || exit 0
 kill -TERM 1"#;
 
@@ -116,9 +116,10 @@ impl Creations {
 }
 
 /// What process 1 of a container does: it ends by itself unless the switch is armed in time, so
-/// that a start that is cancelled half-way leaves no container. `$1` the seconds.
+/// that a start that is cancelled half-way leaves no container. The mark that it is armed is in
+/// memory, where no image takes it over. `$1` the seconds.
 #[cfg(feature = "container")]
-pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /tmp/lab/armed ] && exec sleep infinity"#;
+pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /dev/shm/lab-armed ] && exec sleep infinity"#;
 
 /// The switch of one local host.
 #[derive(Debug)]

@@ -1,7 +1,12 @@
-//! A data directory made once per PostgreSQL version and kept in the user's cache, from which local
-//! nodes are copied: a cleanly stopped data directory is a valid cold backup, so a primary and its
-//! standbys can start from it at the same time. Copies share a system identifier, and no template
-//! is ever started.
+//! A data directory made once per PostgreSQL version that all nodes start from: local ones copy it
+//! from the user's cache, containers have it in their image. A cleanly stopped data directory is a
+//! valid cold backup, so a primary and its standbys can start from it at the same time. Copies share
+//! a system identifier, and no template is ever started.
+//!
+//! ```text
+//!   <cache>/replication-lab.lock                     who makes templates now
+//!   <cache>/replication-lab/template-<version>-<key>/data, password
+//! ```
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,6 +17,9 @@ use std::process::Stdio;
 
 use nix::unistd::Uid;
 
+use super::Script;
+#[cfg(feature = "container")]
+use super::image::Image;
 use super::installation::Installation;
 use super::local::Account;
 use crate::error::{Error, Result, Why};
@@ -22,19 +30,51 @@ use crate::password::Password;
 pub(crate) const INITDB: &str =
     "initdb --locale=C --encoding=UTF8 --username=postgres --auth=scram-sha-256";
 
-/// A data directory to copy from.
+/// Fills an empty data directory in a container. The password is in a file for a moment, never in a
+/// command line.
+#[cfg(feature = "container")]
+pub(crate) fn fill() -> String {
+    format!(
+        "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" && rm ../new"
+    )
+}
+
+/// A data directory that nodes start from, and the superuser's password in it, which holds only
+/// until a cluster made of it is up.
 #[derive(Clone, Debug)]
-pub(crate) struct Template {
-    pub(crate) data: PathBuf,
-    /// The superuser's password in it; only until a cluster made of it is up.
-    pub(crate) password: Password,
+pub(crate) enum Template {
+    /// A directory to copy from.
+    Directory(PathBuf, Password),
+    /// An image that has it in place.
+    #[cfg(feature = "container")]
+    Image(Image, Password),
 }
 
 impl Template {
+    pub(crate) fn password(&self) -> &Password {
+        match self {
+            Self::Directory(_, password) => password,
+            #[cfg(feature = "container")]
+            Self::Image(_, password) => password,
+        }
+    }
+
+    /// What fills a node's data directory with it.
+    pub(crate) fn fill(&self) -> Script {
+        match self {
+            Self::Directory(data, _) => {
+                let data = data.display().to_string();
+                Script::new("cp -Rp \"$TEMPLATE/.\" \"$PGDATA\"").with("TEMPLATE", data)
+            }
+            #[cfg(feature = "container")]
+            Self::Image(..) => Script::new("test -f \"$PGDATA/PG_VERSION\""),
+        }
+    }
+
     /// The template of this installation, made if it is not there yet. Two processes that need it
     /// at once: one makes it, the other waits. It is made beside its place and then moved there, so
     /// that a half one is never taken for a whole one.
-    pub(crate) async fn of(installation: &Installation) -> Result<Self> {
+    pub(crate) async fn in_cache(installation: &Installation) -> Result<Self> {
         let account = Account::for_servers()?;
         let cache = cache(account.as_ref())?;
         let place = cache.join(key(installation)?);
@@ -48,7 +88,7 @@ impl Template {
         }
         drop(lock);
         let password = fs::read_to_string(place.join("password")).map_err(io)?;
-        Ok(Self { data: place.join("data"), password: Password::known(password) })
+        Ok(Self::Directory(place.join("data"), Password::known(password)))
     }
 }
 

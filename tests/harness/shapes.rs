@@ -1,7 +1,7 @@
 //! Shapes other than a pair: they come up as described, on the chosen host.
 
 use pretty_assertions::assert_eq;
-use replication_lab::{Notebook, Refusal, Session, Topology, stat};
+use replication_lab::{Notebook, Refusal, Session, Shutdown, Topology, stat};
 
 use crate::support::within_deadline;
 
@@ -39,6 +39,45 @@ fn a_chain_with_a_synchronous_first_standby() {
         chain.wait_for_catchup("standby2").await?;
         assert_eq!(second.value::<i32>("SELECT a FROM t").await?, 1);
         Ok(chain.stop().await?)
+    });
+}
+
+/// A base backup is another way to a standby. Method: stop the standby, write, make it anew from its
+/// upstream, start it.
+#[test]
+fn a_standby_is_made_anew_with_a_base_backup() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let standby = pair.node("standby1")?;
+        standby.stop(Shutdown::Fast).await?;
+        pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
+        pair.rebuild("standby1").await?;
+        standby.start().await?;
+        pair.wait_for_catchup("standby1").await?;
+        let session = standby.session().await?;
+        assert_eq!(session.value::<i32>("SELECT a FROM t").await?, 1);
+        assert_eq!(session.value::<String>("SHOW cluster_name").await?, "standby1");
+        let followers = stat::replication(&pair.primary().session().await?).await?;
+        assert_eq!(
+            followers.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(),
+            ["streaming"]
+        );
+        Ok(pair.stop().await?)
+    });
+}
+
+/// A server that crashed starts again at once, and has what it had committed.
+#[test]
+fn a_crashed_server_starts_again() {
+    within_deadline(async move {
+        let alone = Topology::alone().start().await?;
+        let primary = alone.primary();
+        primary.session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
+        primary.crash().await?;
+        assert!(primary.crash().await.is_err_and(|error| error.is_ended()));
+        primary.start().await?;
+        assert_eq!(primary.session().await?.value::<i32>("SELECT a FROM t").await?, 1);
+        Ok(alone.stop().await?)
     });
 }
 

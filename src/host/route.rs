@@ -1,0 +1,100 @@
+//! How containers reach relays of this process: by an address that was found by trying. It decides
+//! nothing about what the relays do.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::Script;
+use super::container::Container;
+use super::engine::Engine;
+use super::image::Image;
+use crate::error::{Error, Result, Why};
+use crate::settings::Settings;
+
+/// How long a container may take to knock.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// How a container reaches a relay in this process: the relay listens at `bind`, the container
+/// connects to `address`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RelayRoute {
+    pub(crate) bind: IpAddr,
+    pub(crate) address: String,
+}
+
+impl Engine {
+    /// How containers reach relays of this process, found by trying, once per process.
+    pub(crate) async fn relay_route(
+        &self,
+        from: &Container,
+        settings: &Settings,
+    ) -> Result<RelayRoute> {
+        self.relay.get_or_try_init(|| self.find_relay_route(from, settings)).await.cloned()
+    }
+
+    async fn find_relay_route(&self, from: &Container, settings: &Settings) -> Result<RelayRoute> {
+        let candidates = self.relay_candidates(settings);
+        for candidate in &candidates {
+            if self.reaches(from, candidate).await {
+                return Ok(candidate.clone());
+            }
+        }
+        let tried: Vec<_> = candidates.into_iter().map(|route| route.address).collect();
+        let act = "looking for an address under which containers reach this process";
+        Err(Error::new(act, Why::NoRoute { tried: tried.join(", ") }).remedy(
+            "allow connections from the container bridge to this machine (firewall), or set \
+             LAB_RELAY_ADDRESS to an address that containers reach, or LAB_HOST=local",
+        ))
+    }
+
+    /// Can containers of this image reach a relay of this process? Tried with one.
+    pub(crate) async fn probe(self: &Arc<Self>, image: &Image, settings: &Settings) -> Result<()> {
+        if self.relay.initialized() {
+            return Ok(());
+        }
+        let container = Container::start(Arc::clone(self), image, settings, "probe").await?;
+        let route = self.relay_route(&container, settings).await;
+        container.remove().await?;
+        route.map(drop)
+    }
+
+    fn relay_candidates(&self, settings: &Settings) -> Vec<RelayRoute> {
+        let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if let Some(address) = &settings.relay_address {
+            return vec![RelayRoute { bind: anywhere, address: address.clone() }];
+        }
+        let own = |own: IpAddr| RelayRoute { bind: own, address: own.to_string() };
+        let desktop = RelayRoute { bind: anywhere, address: "host.docker.internal".to_owned() };
+        let facing = self.gateway.and_then(own_address_towards).map(own);
+        self.gateway.map(own).into_iter().chain([desktop]).chain(facing).collect()
+    }
+
+    /// A connection that arrives here is proof; what it says does not matter.
+    async fn reaches(&self, from: &Container, route: &RelayRoute) -> bool {
+        let Ok(listener) = TcpListener::bind((route.bind, 0)).await else {
+            return false;
+        };
+        let Ok(port) = listener.local_addr().map(|address| address.port()) else {
+            return false;
+        };
+        let probe = Script::new(format!("pg_isready -h {} -p {port} -t 2", route.address));
+        let knock = async {
+            let _ = from.run(&probe).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            arrived = tokio::time::timeout(PROBE, listener.accept()) => matches!(arrived, Ok(Ok(_))),
+            never = knock => never,
+        }
+    }
+}
+
+/// The address of this machine that packets towards `there` leave from; nothing is sent.
+fn own_address_towards(there: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((there, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
