@@ -74,7 +74,7 @@ pub use host::installation::Installation;
 pub use host::leftover::Leftover;
 pub use host::site::Site;
 pub use host::{Endpoint, Host, Script, Signal};
-pub use link::Link;
+pub use link::{Direction, Fault, Link};
 pub use node::{Node, Shutdown};
 pub use notebook::{Notebook, Proof};
 pub use password::Password;

@@ -1,23 +1,49 @@
-//! The way from a standby to its upstream: a TCP relay in this process, the same on both hosts.
-//! Its listener is held for the cluster's life, so a link's address never changes; it never looks
-//! at what passes.
+//! The way from a standby to its upstream: a TCP relay in this process, the same on both hosts, and
+//! the faults that can be put on it. Its listener is held for the cluster's life, so a link's address
+//! never changes; it never looks at what passes.
+//!
+//! ```text
+//!   standby ──▶ listener ─▶ relay (one per connection, link/relay.rs) ──▶ upstream's server
+//!                             │ each direction: read ─▶ delay line ─▶ gate ─▶ write
+//!   Link: cut, latency, bandwidth ─▶ Fault (heals on drop) ┘            reset ends all
+//! ```
+
+mod relay;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
-use crate::host::{Endpoint, PORT};
+use crate::host::Endpoint;
 
 /// A relay that a standby connects to instead of its upstream.
 #[derive(Debug)]
 pub struct Link {
     address: (String, u16),
-    upstream: Arc<Mutex<Endpoint>>,
+    rules: Arc<Rules>,
     relay: JoinHandle<()>,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the upstream: WAL, and the server's answers.
+    ToStandby,
+    /// To the upstream: requests, and the standby's reports of how far it is.
+    ToUpstream,
+}
+
+/// Something that is wrong with a link for as long as this value lives. Dropping it heals the link.
+#[must_use = "a fault heals when it is dropped"]
+#[derive(Debug)]
+pub struct Fault {
+    rules: Arc<Rules>,
+    numbers: Vec<u64>,
 }
 
 impl Link {
@@ -31,10 +57,10 @@ impl Link {
         let failed = |source| Error::io(format!("opening a relay at {bind}"), source);
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let upstream = Arc::new(Mutex::new(upstream));
-        let relay = tokio::spawn(accept(listener, Arc::clone(&upstream)));
+        let rules = Arc::new(Rules::new(upstream));
+        let relay = tokio::spawn(accept(listener, Arc::clone(&rules)));
         let address = (address.unwrap_or_else(|| bound.ip().to_string()), bound.port());
-        Ok(Self { address, upstream, relay })
+        Ok(Self { address, rules, relay })
     }
 
     /// The host and port that a standby connects to.
@@ -44,7 +70,53 @@ impl Link {
 
     /// Where new connections go from now on; those that are open stay where they are.
     pub fn lead_to(&self, upstream: Endpoint) {
-        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        self.rules.change(|state| state.upstream = upstream);
+    }
+
+    /// Stops every byte in both directions. Sockets stay open and nobody gets a reset; kernels go on
+    /// acknowledging what fits into their buffers, so only PostgreSQL's own timeouts notice. When
+    /// this comes back, nothing passes any more; what was under way passes after the heal.
+    pub fn cut(&self) -> Fault {
+        self.fault([Rule::Cut(Direction::ToStandby), Rule::Cut(Direction::ToUpstream)])
+    }
+
+    /// Stops every byte in one direction; the other one passes.
+    pub fn cut_one_way(&self, direction: Direction) -> Fault {
+        self.fault([Rule::Cut(direction)])
+    }
+
+    /// Lets every byte take this much longer, in each direction: the round trip takes twice as much.
+    pub fn latency(&self, one_way: Duration) -> Fault {
+        self.fault([Rule::Latency(one_way)])
+    }
+
+    /// Lets so many bytes per second through, in each direction and for each connection.
+    pub fn bandwidth(&self, bytes_per_second: u32) -> Fault {
+        self.fault([Rule::Bandwidth(bytes_per_second.max(1))])
+    }
+
+    /// Ends every connection with a reset, as a firewall or a router that forgot them would. On the
+    /// local host the upstream's side is a Unix socket, which knows no reset: its server sees the
+    /// end of the connection.
+    pub fn reset(&self) {
+        self.rules.change(|state| state.resets += 1);
+    }
+
+    /// The bytes that have passed in this direction, over all connections.
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        *self.rules.state().passed(direction)
+    }
+
+    fn fault(&self, rules: impl IntoIterator<Item = Rule>) -> Fault {
+        let mut numbers = Vec::new();
+        self.rules.change(|state| {
+            for rule in rules {
+                state.numbered += 1;
+                numbers.push(state.numbered);
+                state.faults.push((state.numbered, rule));
+            }
+        });
+        Fault { rules: Arc::clone(&self.rules), numbers }
     }
 }
 
@@ -54,99 +126,110 @@ impl Drop for Link {
     }
 }
 
+impl Fault {
+    /// Heals the link now; the same as dropping the fault, but it reads as an act.
+    pub fn heal(self) {}
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        let numbers = std::mem::take(&mut self.numbers);
+        self.rules.change(|state| state.faults.retain(|(number, _)| !numbers.contains(number)));
+    }
+}
+
+/// What holds on a link now. Faults add up: latencies are added, the least bandwidth counts.
+#[derive(Debug)]
+struct Rules {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    upstream: Endpoint,
+    faults: Vec<(u64, Rule)>,
+    numbered: u64,
+    resets: u64,
+    passed: [u64; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Cut(Direction),
+    Latency(Duration),
+    Bandwidth(u32),
+}
+
+impl Rules {
+    fn new(upstream: Endpoint) -> Self {
+        let state = State { upstream, faults: Vec::new(), numbered: 0, resets: 0, passed: [0; 2] };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(()) }
+    }
+
+    /// Bytes pass only while this is held: a change is in effect when the change comes back.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.send_replace(());
+    }
+
+    /// Comes back when this is so; at once when it is so already.
+    async fn until(&self, so: impl Fn(&State) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !so(&self.state()) {
+            // The sender lives as long as these rules.
+            let _ = changed.changed().await;
+        }
+    }
+}
+
+impl State {
+    fn passed(&mut self, direction: Direction) -> &mut u64 {
+        let [to_standby, to_upstream] = &mut self.passed;
+        match direction {
+            Direction::ToStandby => to_standby,
+            Direction::ToUpstream => to_upstream,
+        }
+    }
+
+    fn is_cut(&self, direction: Direction) -> bool {
+        self.faults.iter().any(|(_, rule)| *rule == Rule::Cut(direction))
+    }
+
+    fn latency(&self) -> Duration {
+        let latencies = self.faults.iter().map(|(_, rule)| match rule {
+            Rule::Latency(one_way) => *one_way,
+            Rule::Cut(_) | Rule::Bandwidth(_) => Duration::ZERO,
+        });
+        latencies.sum()
+    }
+
+    fn bandwidth(&self) -> Option<u32> {
+        let limits = self.faults.iter().filter_map(|(_, rule)| match rule {
+            Rule::Bandwidth(limit) => Some(*limit),
+            Rule::Cut(_) | Rule::Latency(_) => None,
+        });
+        limits.min()
+    }
+}
+
 /// Goes on until the link is dropped, which ends every connection too. A connection that cannot be
 /// accepted, because this process has no file descriptor left, say, is one that the standby tries
 /// again.
-async fn accept(listener: TcpListener, upstream: Arc<Mutex<Endpoint>>) {
+async fn accept(listener: TcpListener, rules: Arc<Rules>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((standby, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        let upstream = upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        connections.spawn(relay(standby, upstream));
+        match listener.accept().await {
+            Ok((standby, _)) => drop(connections.spawn(relay::run(standby, Arc::clone(&rules)))),
+            Err(_) => tokio::task::yield_now().await,
+        }
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// An upstream that cannot be reached is a connection closed right after it came about. A server
-/// that is down would have refused it: its standby logs another message then.
-async fn relay(mut standby: TcpStream, upstream: Endpoint) {
-    let _ = standby.set_nodelay(true);
-    match upstream {
-        Endpoint::Unix(directory) => {
-            if let Ok(server) =
-                UnixStream::connect(directory.join(format!(".s.PGSQL.{PORT}"))).await
-            {
-                pass(&mut standby, server).await;
-            }
-        }
-        Endpoint::Tcp(host, port) => {
-            if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
-                let _ = server.set_nodelay(true);
-                pass(&mut standby, server).await;
-            }
-        }
-    }
-}
-
-/// An end of the one side is an end of the other; how it ended is for PostgreSQL to notice.
-async fn pass(standby: &mut TcpStream, mut server: impl AsyncRead + AsyncWrite + Unpin) {
-    let _ = copy_bidirectional(standby, &mut server).await;
-}
-
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    async fn greeter(greeting: &'static [u8]) -> Endpoint {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut heard = [0; 4];
-                client.read_exact(&mut heard).await.unwrap();
-                client.write_all(greeting).await.unwrap();
-                client.write_all(&heard).await.unwrap();
-            }
-        });
-        Endpoint::Tcp("127.0.0.1".to_owned(), port)
-    }
-
-    async fn greet(link: &Link) -> String {
-        let mut client = TcpStream::connect(link.address()).await.unwrap();
-        client.write_all(b"ping").await.unwrap();
-        let mut heard = String::new();
-        client.read_to_string(&mut heard).await.unwrap();
-        heard
-    }
-
-    #[tokio::test]
-    async fn both_directions_pass_and_the_end_of_one_side_ends_the_other() {
-        let link =
-            Link::open(([127, 0, 0, 1], 0).into(), None, greeter(b"one ").await).await.unwrap();
-        assert_eq!(greet(&link).await, "one ping");
-    }
-
-    #[tokio::test]
-    async fn the_address_stays_when_it_leads_elsewhere() {
-        let link =
-            Link::open(([127, 0, 0, 1], 0).into(), None, greeter(b"one ").await).await.unwrap();
-        let address = (link.address().0.to_owned(), link.address().1);
-        link.lead_to(greeter(b"two ").await);
-        assert_eq!(greet(&link).await, "two ping");
-        assert_eq!(link.address(), (address.0.as_str(), address.1));
-    }
-
-    #[tokio::test]
-    async fn an_upstream_that_is_down_is_a_closed_connection() {
-        let nowhere = tempfile::tempdir().unwrap();
-        let upstream = Endpoint::Unix(nowhere.path().to_owned());
-        let link = Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await.unwrap();
-        let mut client = TcpStream::connect(link.address()).await.unwrap();
-        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0);
-    }
-}
+mod tests;

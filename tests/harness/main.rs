@@ -4,6 +4,7 @@
 
 mod cleanup;
 mod errors;
+mod faults;
 mod invariants;
 mod shapes;
 mod support;

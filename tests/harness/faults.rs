@@ -1,0 +1,60 @@
+//! Faults on the way between real servers, on the chosen host.
+
+use std::time::Duration;
+
+use pretty_assertions::assert_eq;
+use replication_lab::wait::{Seen, stays};
+use replication_lab::{Direction, Topology, stat};
+
+use crate::support::within_deadline;
+
+/// While a link is cut nothing arrives and nobody notices; healed, the standby catches up by itself.
+/// Method: cut, write, watch the relay's count, the standby's rows and the walsender's row; heal.
+#[test]
+fn a_cut_stops_replication_and_a_heal_resumes_it() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let primary = pair.primary().session().await?;
+        let standby = pair.node("standby1")?.session().await?;
+        primary.run("CREATE TABLE t (a int)").await?;
+        pair.wait_for_catchup("standby1").await?;
+        let link = pair.link("standby1")?;
+        let cut = link.cut();
+        let passed = || [link.bytes(Direction::ToStandby), link.bytes(Direction::ToUpstream)];
+        let before = passed();
+        primary.run("INSERT INTO t VALUES (1)").await?;
+        stays("no byte passes and no row arrives", Duration::from_millis(500), || async {
+            let rows: i64 = standby.value("SELECT count(*) FROM t").await?;
+            Ok(match (passed() == before, rows) {
+                (true, 0) => Seen::Done(()),
+                (_, rows) => Seen::NotYet(format!("{:?} bytes, {rows} rows", passed())),
+            })
+        })
+        .await?;
+        let there = stat::replication(&primary).await?;
+        assert_eq!(there.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(), ["streaming"]);
+        cut.heal();
+        pair.wait_for_catchup("standby1").await?;
+        assert_eq!(standby.value::<i64>("SELECT count(*) FROM t").await?, 1);
+        Ok(pair.stop().await?)
+    });
+}
+
+/// After a reset the standby connects again by itself, and loses nothing.
+#[test]
+fn a_reset_is_survived_without_a_hand() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let primary = pair.primary().session().await?;
+        let standby = pair.node("standby1")?;
+        primary.run("CREATE TABLE t (a int)").await?;
+        pair.wait_for_catchup("standby1").await?;
+        pair.link("standby1")?.reset();
+        primary.run("INSERT INTO t VALUES (1)").await?;
+        pair.wait_for_catchup("standby1").await?;
+        assert_eq!(standby.session().await?.value::<i64>("SELECT count(*) FROM t").await?, 1);
+        let log = standby.log().await?;
+        assert!(log.contains("FATAL:  could not receive data from WAL stream"), "{log}");
+        Ok(pair.stop().await?)
+    });
+}
