@@ -14,6 +14,7 @@ use super::switch::Switch;
 use super::{Endpoint, Output, PORT, Script};
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
+use crate::topology::PRIMARY;
 
 /// The longest path of a Unix socket, without its final NUL: 107 on Linux, 103 on macOS.
 const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -157,6 +158,17 @@ impl Account {
                 .remedy("useradd --system postgres, or do not run as root")
         })
     }
+}
+
+/// Can servers live below this directory? Asked before anything is made.
+pub(super) fn check_directory(directory: &Path) -> Result<()> {
+    check_socket_path(&directory.join(name(std::process::id(), 0, PRIMARY)))?;
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let act = format!("looking at {} for local clusters", directory.display());
+    Err(Error::missing(act, "no such directory")
+        .remedy("set LAB_DIR to a directory that can be written to"))
 }
 
 fn check_socket_path(home: &Path) -> Result<()> {

@@ -13,7 +13,7 @@ use super::engine::Engine;
 #[cfg(feature = "container")]
 use super::image::Image;
 use super::installation::Installation;
-use super::local::Local;
+use super::local::{self, Local};
 use super::template::Template;
 use super::{Endpoint, Host};
 use crate::error::{Error, Result};
@@ -51,6 +51,7 @@ impl Site {
 
     async fn local(settings: &Settings, why: &str) -> Result<Self> {
         let installation = Installation::find(settings).await?;
+        local::check_directory(&settings.dir)?;
         let settings = settings.clone();
         Ok(Self { ground: Ground::Local(Arc::new(installation)), why: why.to_owned(), settings })
     }

@@ -60,7 +60,8 @@ fn says_where_postgresql_is(
         let bin = directory();
         for program in ["postgres", "initdb", "pg_ctl", "pg_basebackup"] {
             let path = bin.path().join(program);
-            std::fs::write(&path, "#!/bin/sh\necho 'postgres (PostgreSQL) 17.0'\n")?;
+            let says = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'postgres (PostgreSQL) 17.0'\n";
+            std::fs::write(&path, says)?;
             std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
         }
         let mut lab = bare_lab();
