@@ -20,7 +20,7 @@ use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::stat;
 use crate::topology::{PRIMARY, Standby, Topology};
 
@@ -285,8 +285,9 @@ impl Cluster {
 }
 
 async fn story_of(node: &Node) -> String {
-    let state =
-        tokio::time::timeout(STORY, async { stat::position(&node.session_unnoted().await?).await });
+    let state = tokio::time::timeout(STORY.mul_f64(settings::timeout_factor()), async {
+        stat::position(&node.session_unnoted().await?).await
+    });
     let state = match state.await {
         Ok(Ok(position)) => format!("{position:?}"),
         Ok(Err(error)) => format!("{error:?}"),

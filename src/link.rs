@@ -75,7 +75,8 @@ impl Link {
 
     /// Stops every byte in both directions. Sockets stay open and nobody gets a reset; kernels go on
     /// acknowledging what fits into their buffers, so only PostgreSQL's own timeouts notice. When
-    /// this comes back, nothing passes any more; what was under way passes after the heal.
+    /// this comes back, this process passes nothing any more; what it had handed to the kernel
+    /// before still arrives, and what it holds passes after the heal.
     pub fn cut(&self) -> Fault {
         self.fault([Rule::Cut(Direction::ToStandby), Rule::Cut(Direction::ToUpstream)])
     }
@@ -225,7 +226,7 @@ async fn accept(listener: TcpListener, rules: Arc<Rules>) {
     loop {
         match listener.accept().await {
             Ok((standby, _)) => drop(connections.spawn(relay::run(standby, Arc::clone(&rules)))),
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => relay::breathe().await,
         }
         while connections.try_join_next().is_some() {}
     }

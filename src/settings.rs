@@ -175,6 +175,14 @@ pub(crate) fn docker_host() -> Option<String> {
     environment("DOCKER_HOST").map(to_text)
 }
 
+/// What the engine's command line client needs to find the same engine.
+#[cfg(feature = "container")]
+pub(crate) fn for_docker() -> impl Iterator<Item = (&'static str, OsString)> {
+    ["HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"]
+        .into_iter()
+        .filter_map(|name| Some((name, environment(name)?)))
+}
+
 /// Cargo's variables of the program that runs now, which a cargo started from it must not see:
 /// build scripts would run again at every switch.
 #[cfg(feature = "cli")]

@@ -71,7 +71,7 @@ impl Container {
             .with_hostname(node)
             .with_labels([engine::label()])
             .with_host_config_modifier(move |config| configure(config, &bind));
-        engine.creations.tell("+1");
+        engine.creations.begins();
         let inner = request.start().await.map_err(|source| Error::engine(act.as_str(), source))?;
         let port = inner
             .get_host_port_ipv4(PORT)
@@ -79,7 +79,7 @@ impl Container {
             .map_err(|source| Error::engine(act.as_str(), source))?;
         let published = (engine.published.connect.clone(), port);
         let switch = arm(&engine, inner.id(), settings.keep).await?;
-        engine.creations.tell("-1");
+        engine.creations.is_armed();
         let major = image.version.major();
         Ok(Self {
             engine,

@@ -72,10 +72,11 @@ impl Engine {
         let docker = docker_client_instance()
             .await
             .map_err(|source| Error::engine(act, source).remedy(remedy))?;
-        let version = tokio::time::timeout(ANSWER, docker.version())
-            .await
-            .map_err(|late| Error::engine(act, late).remedy(remedy))?
-            .map_err(|source| Error::engine(act, source).remedy(remedy))?;
+        let version =
+            tokio::time::timeout(ANSWER.mul_f64(settings::timeout_factor()), docker.version())
+                .await
+                .map_err(|late| Error::engine(act, late).remedy(remedy))?
+                .map_err(|source| Error::engine(act, source).remedy(remedy))?;
         let gateway = bridge_gateway(&docker).await;
         let published = published(settings::docker_host().as_deref(), gateway).await;
         let version = version.version.unwrap_or_default();

@@ -103,8 +103,8 @@ impl Engine {
             Err(late) => Err(Error::engine(act.as_str(), late)),
         };
         let remedy = format!(
-            "where no registry answers: fixtures/images/build {tag}; or name an image that is \
-             there with LAB_IMAGE; or LAB_HOST=local"
+            "where no registry answers: fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
+             an image that is there with LAB_IMAGE; or LAB_HOST=local"
         );
         pulled.map_err(|error| error.remedy(remedy))?;
         Ok(image)
@@ -175,15 +175,19 @@ impl Engine {
         container.remove().await
     }
 
-    /// Removes every template, and says which. Containers made of one that run keep it.
+    /// Removes every template that no container uses, also one that lost its tag to another process
+    /// that made the same at the same time; says which were removed.
     pub(crate) async fn remove_templates(&self) -> Result<Vec<String>> {
+        let labelled = [("label".to_owned(), vec![TEMPLATE_PASSWORD.to_owned()])].into();
+        let options = ListImagesOptions { filters: Some(labelled), ..ListImagesOptions::default() };
+        let listed = self.docker.list_images(Some(options)).await;
+        let listed = listed.map_err(|source| Error::engine("listing the templates", source))?;
         let mut removed = Vec::new();
-        for tag in self.tags().await? {
-            if tag.rsplit_once(':').is_some_and(|(name, _)| short(name) == TEMPLATE) {
-                let options = RemoveImageOptionsBuilder::new().build();
-                let gone = self.docker.remove_image(&tag, Some(options), None).await;
-                gone.map_err(|source| Error::engine(format!("removing the image {tag}"), source))?;
-                removed.push(tag);
+        for template in listed {
+            let name = template.repo_tags.first().unwrap_or(&template.id);
+            let options = RemoveImageOptionsBuilder::new().build();
+            if self.docker.remove_image(name, Some(options), None).await.is_ok() {
+                removed.push(name.clone());
             }
         }
         Ok(removed)

@@ -43,7 +43,8 @@ impl Leftover {
         Ok(found)
     }
 
-    /// Removes the templates, and says what they were. Clusters that run do not need them.
+    /// Removes the templates that nothing uses now, and says which. A running container uses its
+    /// image; a local server is a copy.
     pub async fn remove_templates(settings: &Settings) -> Result<Vec<String>> {
         let cache = template::cache(Account::for_servers()?.as_ref())?;
         let act = || format!("removing the cache {}", cache.display());
@@ -114,8 +115,11 @@ async fn containers(_: &Settings) -> Result<Vec<Leftover>> {
 /// The engine, where the settings do not leave containers out and one answers.
 #[cfg(feature = "container")]
 async fn engine(settings: &Settings) -> Result<Option<Arc<Engine>>> {
+    if settings.host == HostChoice::Local {
+        return Ok(None);
+    }
     match (settings.host, Engine::of_process().await) {
-        (HostChoice::Local, _) | (HostChoice::Auto, Err(_)) => Ok(None),
+        (HostChoice::Auto, Err(_)) => Ok(None),
         (_, engine) => engine.map(Some),
     }
 }

@@ -12,7 +12,7 @@ use super::container::Container;
 use super::engine::Engine;
 use super::image::Image;
 use crate::error::{Error, Result, Why};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// How long a container may take to knock.
 const PROBE: Duration = Duration::from_secs(3);
@@ -80,13 +80,16 @@ impl Engine {
         let Ok(port) = listener.local_addr().map(|address| address.port()) else {
             return false;
         };
-        let probe = Script::new(format!("pg_isready -h {} -p {port} -t 2", route.address));
+        let patience = PROBE.mul_f64(settings::timeout_factor());
+        let seconds = patience.as_secs();
+        let probe = format!("pg_isready -h {} -p {port} -t {seconds}", route.address);
+        let probe = Script::new(probe);
         let knock = async {
             let _ = from.run(&probe).await;
             std::future::pending().await
         };
         tokio::select! {
-            arrived = tokio::time::timeout(PROBE, listener.accept()) => matches!(arrived, Ok(Ok(_))),
+            arrived = tokio::time::timeout(patience, listener.accept()) => matches!(arrived, Ok(Ok(_))),
             never = knock => never,
         }
     }

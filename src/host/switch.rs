@@ -100,14 +100,24 @@ impl Creations {
     /// Watches over containers with this label. Without a shell there is no watch.
     pub(crate) fn watch(label: &str) -> Self {
         let mut helper = sh(CREATIONS, [label]);
-        helper.envs(settings::docker_host().map(|host| ("DOCKER_HOST", host)));
+        helper.envs(settings::for_docker());
         helper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let helper = helper.spawn().ok();
         Self(std::sync::Mutex::new(helper.and_then(|mut helper| helper.stdin.take())))
     }
 
-    /// A container is about to be created (`+1`), or has its own switch (`-1`).
-    pub(crate) fn tell(&self, change: &str) {
+    /// A container is about to be created. One that fails or is cancelled half-way stays on the
+    /// list, and is looked for when this process ends.
+    pub(crate) fn begins(&self) {
+        self.tell("+1");
+    }
+
+    /// The container has a switch of its own.
+    pub(crate) fn is_armed(&self) {
+        self.tell("-1");
+    }
+
+    fn tell(&self, change: &str) {
         let mut pipe = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pipe) = pipe.as_mut() {
             let _ = writeln!(pipe, "{change}");

@@ -76,11 +76,11 @@ impl Template {
     /// that a half one is never taken for a whole one.
     pub(crate) async fn in_cache(installation: &Installation) -> Result<Self> {
         let account = Account::for_servers()?;
+        let lock = lock(account.as_ref()).await?;
         let cache = cache(account.as_ref())?;
         let place = cache.join(key(installation)?);
         let act = || format!("making the template data directory {}", place.display());
         let io = |source| Error::io(act(), source).remedy("remove the cache: lab clean --all");
-        let lock = lock(&cache).await.map_err(io)?;
         if !place.exists() {
             let new = place.with_extension(format!("new-{}", std::process::id()));
             initdb(installation, account.as_ref(), &new).await?;
@@ -93,10 +93,24 @@ impl Template {
 }
 
 /// Beside the cache and not in it: as root, the cache is another account's.
-async fn lock(cache: &Path) -> std::io::Result<File> {
-    let path = cache.with_extension("lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(path)?;
-    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await?
+async fn lock(account: Option<&Account>) -> Result<File> {
+    let path = cache_path(account).with_extension("lock");
+    let act = format!("locking {}", path.display());
+    let open = || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        File::options().create(true).truncate(false).write(true).open(&path)
+    };
+    let lock = open().map_err(|source| Error::io(act.as_str(), source))?;
+    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    locked.map_err(std::io::Error::from).flatten().map_err(|source| Error::io(act.as_str(), source))
+}
+
+fn cache_path(account: Option<&Account>) -> PathBuf {
+    let base = match account {
+        Some(_) => PathBuf::from("/var/cache"),
+        None => dirs::cache_dir().unwrap_or_else(std::env::temp_dir),
+    };
+    base.join("replication-lab")
 }
 
 async fn initdb(installation: &Installation, account: Option<&Account>, new: &Path) -> Result<()> {
@@ -125,14 +139,9 @@ async fn initdb(installation: &Installation, account: Option<&Account>, new: &Pa
 /// The directory of templates, 0700 and of the account that servers run under; one that is
 /// somebody else's is not used, because what is in it is run.
 pub(crate) fn cache(account: Option<&Account>) -> Result<PathBuf> {
-    let base = match account {
-        Some(_) => PathBuf::from("/var/cache"),
-        None => dirs::cache_dir().unwrap_or_else(std::env::temp_dir),
-    };
-    let cache = base.join("replication-lab");
+    let cache = cache_path(account);
     let act = || format!("making the cache directory {}", cache.display());
     let io = |source| Error::io(act(), source);
-    fs::create_dir_all(&base).map_err(io)?;
     match fs::DirBuilder::new().mode(0o700).create(&cache) {
         Ok(()) => {
             let (user, group) = account.map(|account| (account.uid, account.gid)).unzip();

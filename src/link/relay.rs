@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::sync::mpsc;
@@ -46,37 +47,74 @@ pub(super) async fn run(standby: TcpStream, rules: Arc<Rules>) {
     }
 }
 
-/// Passes one direction on until its end, and tells the other side of the end.
+/// What travels in a delay line: bytes, the end, or the reset that came instead.
+enum Item {
+    Bytes(Vec<u8>),
+    End,
+    Broken(io::Error),
+}
+
+/// Passes one direction on until its end. The end and a reset travel as bytes do: after what was
+/// said before them, as late, and not through a cut.
 async fn pass(
     mut from: Reader,
     to: &mut Writer,
     direction: Direction,
     rules: &Rules,
 ) -> io::Result<()> {
-    let (line, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    let (line, mut arriving) = mpsc::channel::<(Instant, Item)>(UNDER_WAY);
     let read = async move {
         loop {
             // What is cut off stays where it is, in the sender's kernel.
             rules.until(|state| !state.is_cut(direction)).await;
             let mut bytes = Vec::with_capacity(CHUNK);
-            if from.read(&mut bytes).await? == 0 {
-                return Ok(());
-            }
+            let item = match from.read(&mut bytes).await {
+                Ok(0) => Item::End,
+                Ok(_) => Item::Bytes(bytes),
+                Err(error) => Item::Broken(error),
+            };
+            let last = !matches!(item, Item::Bytes(_));
             let due = Instant::now() + rules.state().latency();
-            if line.send((due, bytes)).await.is_err() {
-                return Ok(());
+            if line.send((due, item)).await.is_err() || last {
+                return;
             }
         }
     };
     let write = async {
-        while let Some((due, bytes)) = arriving.recv().await {
+        while let Some((due, item)) = arriving.recv().await {
             at(due).await;
-            deliver(&bytes, to, direction, rules).await?;
+            let passed = match item {
+                Item::Bytes(bytes) => deliver(&bytes, to, direction, rules).await,
+                Item::End => end(to, direction, rules).await,
+                Item::Broken(error) => {
+                    rules.until(|state| !state.is_cut(direction)).await;
+                    return Err(error);
+                }
+            };
+            if passed.is_err() {
+                // Who takes nothing more has gone, and is heard of from the other direction.
+                return Ok(());
+            }
         }
-        rules.until(|state| !state.is_cut(direction)).await;
-        to.end().await
+        Ok(())
     };
-    tokio::try_join!(read, write).map(drop)
+    tokio::pin!(write);
+    tokio::select! {
+        done = &mut write => done,
+        () = read => write.await,
+    }
+}
+
+/// Says the end while the gate is open.
+async fn end(to: &mut Writer, direction: Direction, rules: &Rules) -> io::Result<()> {
+    loop {
+        rules.until(|state| !state.is_cut(direction)).await;
+        let state = rules.state();
+        if !state.is_cut(direction) {
+            return to.end();
+        }
+        drop(state);
+    }
 }
 
 /// Writes while the gate is open, as fast as the link allows.
@@ -117,6 +155,15 @@ fn through_the_gate(
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// After a connection that could not be accepted: the next one could not either.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no condition that tells of a free descriptor"
+)]
+pub(super) async fn breathe() {
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "time is what a slow link is made of")]
@@ -171,11 +218,13 @@ impl Writer {
         }
     }
 
-    async fn end(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(half) => half.shutdown().await,
-            Self::Unix(half) => half.shutdown().await,
-        }
+    /// A shutdown is a call that does not wait.
+    fn end(&mut self) -> io::Result<()> {
+        let ended = match self {
+            Self::Tcp(half) => half.shutdown().now_or_never(),
+            Self::Unix(half) => half.shutdown().now_or_never(),
+        };
+        ended.unwrap_or(Ok(()))
     }
 
     /// Dropped as it is, a half would say goodbye first.

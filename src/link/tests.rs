@@ -30,7 +30,7 @@ async fn echo() -> (Link, TcpStream) {
 
 async fn round_trip(client: &mut TcpStream, said: &[u8]) -> Duration {
     let started = Instant::now();
-    client.write_all(said).await.unwrap();
+    soon(client.write_all(said)).await.unwrap();
     let mut heard = vec![0; said.len()];
     soon(client.read_exact(&mut heard)).await.unwrap();
     assert_eq!(heard, said);
@@ -190,7 +190,7 @@ async fn a_stream_arrives_whole_and_in_order_whatever_happens_to_the_link() {
     let mut heard = Vec::new();
     let (read, ()) = tokio::join!(soon(from.read_to_end(&mut heard)), faults);
     read.unwrap();
-    writer.await.unwrap();
+    soon(writer).await.unwrap();
     assert!(heard == expected, "{} bytes of {} arrived as they were", heard.len(), expected.len());
     assert_eq!(passed(&link), [8_000_000, 8_000_000]);
 }
@@ -205,4 +205,55 @@ async fn silent_for(link: &Link, round: u32) {
     stays("the link is cut", Duration::from_millis(10), || std::future::ready(Ok(Seen::Done(()))))
         .await
         .unwrap();
+}
+
+/// A link to a server whose end of the connection is given, and a client behind the link.
+async fn server() -> (Link, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let upstream = Endpoint::Tcp("127.0.0.1".to_owned(), port);
+    let link = Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await.unwrap();
+    let mut client = TcpStream::connect(link.address()).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    // A byte that has passed says that the relay stands.
+    client.write_all(b"!").await.unwrap();
+    soon(server.read_exact(&mut [0; 1])).await.unwrap();
+    (link, client, server)
+}
+
+#[tokio::test]
+async fn a_reset_by_the_server_does_not_pass_a_cut() {
+    let (link, mut client, server) = server().await;
+    let cut = link.cut();
+    server.set_zero_linger().unwrap();
+    drop(server);
+    let mut byte = [0; 1];
+    let early = tokio::time::timeout(Duration::from_millis(100), client.read(&mut byte)).await;
+    assert!(early.is_err(), "the reset passed the cut: {early:?}");
+    cut.heal();
+    let error = soon(client.read(&mut byte)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn the_end_is_as_late_as_the_bytes_before_it() {
+    let (link, mut client, server) = server().await;
+    let one_way = Duration::from_millis(30);
+    let _slow = link.latency(one_way);
+    let started = Instant::now();
+    drop(server);
+    assert_eq!(soon(client.read(&mut [0; 1])).await.unwrap(), 0);
+    assert!(started.elapsed() >= one_way);
+}
+
+#[tokio::test]
+async fn last_words_before_a_reset_arrive() {
+    let (link, mut client, mut server) = server().await;
+    let _slow = link.latency(Duration::from_millis(10));
+    server.write_all(b"FATAL").await.unwrap();
+    server.set_zero_linger().unwrap();
+    drop(server);
+    let mut heard = [0; 5];
+    soon(client.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(&heard, b"FATAL");
 }

@@ -107,9 +107,18 @@ fn scenarios() -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let folders = ["src", "src/host", "src/cli", "tests/scenarios", "tests/harness", "benches"];
-    let files = folders.iter().flat_map(|folder| list(&root().join(folder)));
-    files.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+    let mut sources = Vec::new();
+    let mut folders = ["src", "tests", "benches"].map(|folder| root().join(folder)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for path in list(&folder) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|end| end == "rs") => sources.push(path),
+                false => {}
+            }
+        }
+    }
+    sources
 }
 
 fn list(folder: &Path) -> Vec<PathBuf> {
