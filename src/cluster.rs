@@ -70,8 +70,8 @@ impl Cluster {
         let passwords = Passwords { superuser: Password::random(), replicator: Password::random() };
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
-        // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
         let template = site.template().await?;
+        // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
         let hosts = join_all(names.iter().map(|name| site.host(name, &template).boxed())).await;
         let hosts = hosts.into_iter().collect::<Result<Vec<_>>>()?;
         let nodes: Vec<_> = std::iter::zip(&names, hosts)
@@ -210,19 +210,21 @@ impl Cluster {
     /// Makes a stopped standby anew from its upstream, with a base backup over its link.
     pub async fn rebuild(&self, standby: &str) -> Result<()> {
         let node = self.node(standby)?;
-        let source = self.source_of(standby);
-        let source = source.ok_or_else(|| {
-            let names: Vec<_> =
-                self.topology.standbys().iter().map(|one| one.name.as_str()).collect();
+        base_backup(node, &self.source(standby)?, &self.conf_of(node)).await
+    }
+
+    /// How a standby reaches its upstream: for a base backup of one's own.
+    pub fn source(&self, standby: &str) -> Result<Source<'_>> {
+        self.source_of(standby).ok_or_else(|| {
+            let names = self.topology.standbys().iter().map(|one| one.name.as_str());
+            let names: Vec<_> = names.collect();
             Error::missing(format!("looking for a standby {standby:?}"), names.join(", "))
-        })?;
-        base_backup(node, &source, &self.conf_of(node)).await
+        })
     }
 
     /// The way from a standby to its upstream.
     pub fn link(&self, standby: &str) -> Result<&Link> {
-        let source = self.source_of(standby).map(|source| source.link);
-        source.ok_or_else(|| Error::missing(format!("looking for the link of {standby:?}"), "none"))
+        self.source(standby).map(|source| source.link)
     }
 
     /// Waits until this standby has replayed all that the primary has written by now.
