@@ -54,7 +54,7 @@ enum Command {
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let all = Command::Run { scenario: "scenario_".to_owned() };
     let outcome = match arguments.command.unwrap_or(all) {
-        Command::Run { scenario } => return scenarios::run(&scenario),
+        Command::Run { scenario } => scenarios::run(&scenario),
         Command::Up { standbys } => on_runtime(up::run(standbys)),
         Command::Where => on_runtime(tell_where()),
         Command::Clean { all } => on_runtime(clean(all)),
