@@ -43,7 +43,15 @@ pub struct Cluster {
 struct Passwords {
     superuser: Password,
     replicator: Password,
+    rewinder: Password,
 }
+
+/// The role that `pg_rewind` connects as, and the only functions it may call beside everybody's
+/// (manual: `pg_rewind`, Notes).
+const REWINDER: &str = "rewinder";
+const FOR_REWIND: &str = "pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), \
+                          pg_read_binary_file(text), \
+                          pg_read_binary_file(text, bigint, bigint, boolean)";
 
 impl Topology {
     /// Starts the cluster where the environment says (see [`Settings`]), and gives it once every
@@ -67,7 +75,11 @@ impl Topology {
 impl Cluster {
     async fn build(topology: &Topology, site: &Site, notebook: &Notebook) -> Result<Self> {
         let conf = topology.conf().clone().with_lines(&site.extra_conf()?);
-        let passwords = Passwords { superuser: Password::random(), replicator: Password::random() };
+        let passwords = Passwords {
+            superuser: Password::random(),
+            replicator: Password::random(),
+            rewinder: Password::random(),
+        };
         let names = topology.standbys().iter().map(|standby| standby.name.as_str());
         let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
         let template = site.template().await?;
@@ -144,8 +156,11 @@ impl Cluster {
         let sql = format!(
             "SET synchronous_commit = local; {slots} \
              CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'; \
+             CREATE ROLE {REWINDER} LOGIN PASSWORD '{}'; \
+             GRANT EXECUTE ON FUNCTION {FOR_REWIND} TO {REWINDER}; \
              ALTER ROLE postgres PASSWORD '{}';",
             self.passwords.replicator.as_str(),
+            self.passwords.rewinder.as_str(),
             self.passwords.superuser.as_str(),
         );
         session.run_secretly("making the cluster's roles and slots", &sql).await
@@ -253,6 +268,14 @@ impl Cluster {
         }
         let act = format!("looking for a server with target_session_attrs={attributes:?}");
         Err(Error::missing(act, said.join("\n  ")))
+    }
+
+    /// How `pg_rewind` connects to this node as its source: with a role that has no right but to
+    /// read files by the functions that the manual lists.
+    pub fn rewinder(&self, node: &str) -> Result<tokio_postgres::Config> {
+        let mut config = self.node(node)?.config();
+        config.user(REWINDER).password(self.passwords.rewinder.as_str());
+        Ok(config)
     }
 
     /// A line for each node to paste into a shell. The password in it is this cluster's own and

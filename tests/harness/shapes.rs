@@ -99,8 +99,18 @@ fn roles_have_passwords_and_no_more_than_they_need() {
             [
                 ("postgres".to_owned(), true, true, true, true),
                 ("replicator".to_owned(), false, true, false, true),
+                ("rewinder".to_owned(), false, false, false, true),
             ]
         );
+        let rewinder = pair.rewinder("primary")?;
+        let rewinder = Session::open(&rewinder, "rewinder", &Notebook::in_memory()).await?;
+        rewinder.run("SELECT pg_ls_dir('global', true, false)").await?;
+        rewinder.run("SELECT pg_read_binary_file('PG_VERSION')").await?;
+        for too_much in
+            ["CHECKPOINT", "SELECT rolpassword FROM pg_authid", "SELECT pg_switch_wal()"]
+        {
+            assert_eq!(rewinder.refusal(too_much).await?.sqlstate(), "42501", "{too_much}");
+        }
         let mut wrong = pair.primary().config();
         wrong.password("guessed");
         let refused = Session::open(&wrong, "primary", &Notebook::in_memory()).await;
