@@ -209,10 +209,15 @@ fn read_template(inspected: &ImageInspect, version: &Version) -> Option<Template
     Some(Template::Image(Image { name, tag, version }, Password::known(password.clone())))
 }
 
-/// Podman lists images with the registry they came from.
+/// Podman lists images with the registry they came from, `localhost` for those made here, and the
+/// folder `library` that official images are in.
 fn short(name: &str) -> &str {
-    let registries = ["localhost/"];
-    registries.iter().find_map(|registry| name.strip_prefix(registry)).unwrap_or(name)
+    let registry = |first: &str| first == "localhost" || first.contains(['.', ':']);
+    let name = match name.split_once('/') {
+        Some((first, rest)) if registry(first) => rest,
+        _ => name,
+    };
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 /// An image by its reference; its version from its tag, or from the settings.
@@ -245,5 +250,18 @@ mod tests {
         let image = named("registry:5000/mine", Some(&version("16"))).unwrap();
         assert_eq!((image.name.as_str(), image.tag.as_str()), ("registry:5000/mine", "latest"));
         assert!(named("mine:latest", None).unwrap_err().to_string().contains("LAB_PG"));
+    }
+
+    #[test]
+    fn an_image_is_the_same_wherever_it_came_from() {
+        for (listed, name) in [
+            ("postgres", "postgres"),
+            ("registry.example/library/postgres", "postgres"),
+            ("localhost/replication-lab/postgres", "replication-lab/postgres"),
+            ("replication-lab/postgres", "replication-lab/postgres"),
+            ("registry.example:5000/mine/postgres", "mine/postgres"),
+        ] {
+            assert_eq!(short(listed), name);
+        }
     }
 }
