@@ -20,6 +20,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
 use crate::host::Endpoint;
+use crate::wait::pause;
+
+/// How long to wait after a connection that could not be accepted: the next one could not either.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// A relay that a standby connects to instead of its upstream.
 #[derive(Debug)]
@@ -226,7 +230,7 @@ async fn accept(listener: TcpListener, rules: Arc<Rules>) {
     loop {
         match listener.accept().await {
             Ok((standby, _)) => drop(connections.spawn(relay::run(standby, Arc::clone(&rules)))),
-            Err(_) => relay::breathe().await,
+            Err(_) => pause(BREATH).await,
         }
         while connections.try_join_next().is_some() {}
     }

@@ -2,7 +2,7 @@
 //! backups, statistics, waits and workloads are elsewhere; a node never knows whom it follows.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio_postgres::Config;
 
@@ -12,7 +12,7 @@ use crate::host::{Endpoint, Host, Script};
 use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
-use crate::session::Session;
+use crate::session::{CONNECT, Session};
 use crate::settings;
 use crate::wait::{PATIENCE, Seen, until};
 use crate::wal::{Branch, History, Lsn, Timeline};
@@ -198,12 +198,12 @@ impl Node {
     /// Makes a standby a primary and waits until it is one.
     pub async fn promote(&self) -> Result<()> {
         const SQL: &str = "SELECT pg_promote()";
+        let asked = Instant::now();
         match self.session().await?.value(SQL).await? {
             true => Ok(()),
             false => {
-                let last = "pg_promote() answered false".to_owned();
-                let late =
-                    Error::new("promoting the server", Why::Deadline { waited: PATIENCE, last });
+                let (waited, last) = (asked.elapsed(), "pg_promote() answered false".to_owned());
+                let late = Error::new("promoting the server", Why::Deadline { waited, last });
                 Err(self.with_log(late).await)
             }
         }
@@ -276,8 +276,10 @@ impl Node {
 
     fn config_with(&self, password: &Password) -> Config {
         let (host, port) = self.endpoint().host_and_port();
-        let mut config = superuser(password);
-        config.host(host).port(port);
+        let mut config = Config::new();
+        config.host(host).port(port).user("postgres").dbname("postgres");
+        config.password(password.as_str());
+        config.connect_timeout(CONNECT.mul_f64(settings::timeout_factor()));
         config
     }
 
@@ -292,12 +294,4 @@ impl Node {
     fn note_command(&self, line: &str) {
         self.notebook.note(Event::Command { node: self.name.clone(), line: line.to_owned() });
     }
-}
-
-/// How a superuser connects, but for where.
-fn superuser(password: &Password) -> Config {
-    let mut config = Config::new();
-    config.user("postgres").dbname("postgres").password(password.as_str());
-    config.connect_timeout(Duration::from_secs(5).mul_f64(settings::timeout_factor()));
-    config
 }

@@ -19,7 +19,7 @@ use crate::settings;
 
 /// How long a connection may take to come about, before `LAB_TIMEOUT` multiplies it. A frozen
 /// server accepts connections and says nothing.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// An open session on one server.
 #[derive(Debug)]

@@ -70,8 +70,9 @@ where
     Ok(())
 }
 
+/// Leaves something alone for a moment, between two tries of it.
 #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
-async fn pause(step: Duration) {
+pub(crate) async fn pause(step: Duration) {
     tokio::time::sleep(step).await;
 }
 

@@ -208,11 +208,13 @@ fn configure(config: &mut HostConfig, bind: &str) {
 /// input, and the switch ends the container.
 async fn arm(engine: &Engine, id: &str, keep: bool) -> Result<Attached> {
     let act = "arming the dead man's switch of a container";
-    let keep = if keep { "1" } else { "0" };
+    let otherwise = switch::otherwise(keep);
     let options = CreateExecOptions {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
-        cmd: Some(["sh", "-c", switch::IN_CONTAINER, "switch", keep].map(str::to_owned).to_vec()),
+        cmd: Some(
+            ["sh", "-c", switch::IN_CONTAINER, "switch", otherwise].map(str::to_owned).to_vec(),
+        ),
         ..CreateExecOptions::default()
     };
     let (_, started) = exec(engine, id, options, false).await?;

@@ -21,12 +21,12 @@ use crate::settings;
 /// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` what to do when nobody
 /// gives an order: `remove` or `keep`; or `now` to remove a directory that is there already.
 ///
-/// QUIT is PostgreSQL's immediate shutdown, said until it is heard; CONT first, for what was frozen. A server that was
-/// killed leaves its `postmaster.pid`, whose seventh line names its shared memory. Backends are
-/// in sessions of their own and go with their postmaster, unless they were frozen when it was
-/// killed: those are found by the directory they work in. The shared memory of a directory that
-/// another process left is not touched: its number may be somebody else's by now. KILL at the end is for whatever is left
-/// in the group, and for this script.
+/// QUIT is PostgreSQL's immediate shutdown, said until it is heard; CONT first, for what was
+/// frozen. A server that was killed leaves its `postmaster.pid`, whose seventh line names its shared
+/// memory; that of a directory that another process left is not touched, because its number may be
+/// somebody else's by now. Backends are in sessions of their own and go with their postmaster,
+/// unless they were frozen when it was killed: those are found by the directory they work in. KILL
+/// at the end is for whatever is left in the group, and for this script.
 const LOCAL: &str = r#"
 trap '' HUP INT TERM QUIT PIPE
 home=$1
@@ -64,10 +64,10 @@ kill -KILL 0
 "#;
 
 /// The same for a container, as an exec in it: the end of process 1 is the end of the container,
-/// which the engine then removes. `$1` as `$3` above.
+/// which the engine then removes. `$1` what to do when nobody gives an order, as `$3` above.
 #[cfg(feature = "container")]
 pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/dev/shm/lab-armed && echo armed
-read -r order || [ "$1" != 1 ] || exit 0
+read -r order || [ "$1" = remove ] || exit 0
 kill -TERM 1"#;
 
 /// What looks after containers from outside: those that were being created when this process ended
@@ -131,6 +131,11 @@ impl Creations {
 #[cfg(feature = "container")]
 pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /dev/shm/lab-armed ] && exec sleep infinity"#;
 
+/// What a switch does when nobody gives an order.
+pub(crate) fn otherwise(keep: bool) -> &'static str {
+    if keep { "keep" } else { "remove" }
+}
+
 /// The switch of one local host.
 #[derive(Debug)]
 pub(crate) struct Switch {
@@ -144,7 +149,7 @@ impl Switch {
     pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool) -> Result<Self> {
         let act = || format!("making the directory {} for a server", home.display());
         let remedy = "set LAB_DIR to a directory that can be written to";
-        let mut helper = local(home, owner.unwrap_or(""), if keep { "keep" } else { "remove" })
+        let mut helper = local(home, owner.unwrap_or(""), otherwise(keep))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -157,15 +157,6 @@ fn through_the_gate(
     }
 }
 
-/// After a connection that could not be accepted: the next one could not either.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "there is no condition that tells of a free descriptor"
-)]
-pub(super) async fn breathe() {
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-}
-
 #[expect(clippy::disallowed_methods, reason = "time is what a slow link is made of")]
 async fn at(due: Instant) {
     if due > Instant::now() {

@@ -1,9 +1,17 @@
 //! Shapes other than a pair: they come up as described, on the chosen host.
 
 use pretty_assertions::assert_eq;
-use replication_lab::{Notebook, Refusal, Session, Shutdown, Topology, stat};
+use replication_lab::{Notebook, Refusal, Result, Session, Shutdown, Topology, stat};
 
 use crate::support::within_deadline;
+
+/// Who follows this server, in which state, and how it counts for commits.
+async fn followers(session: &Session) -> Result<Vec<String>> {
+    let rows = stat::replication(session).await?;
+    let told =
+        rows.iter().map(|row| format!("{} {} {}", row.application_name, row.state, row.sync_state));
+    Ok(told.collect())
+}
 
 /// A chain and a synchronous rule. Method: what each upstream shows in `pg_stat_replication`.
 #[test]
@@ -18,18 +26,8 @@ fn a_chain_with_a_synchronous_first_standby() {
         let primary = chain.primary().session().await?;
         let first = chain.node("standby1")?.session().await?;
         let second = chain.node("standby2")?.session().await?;
-        let followers = stat::replication(&primary).await?;
-        let followers: Vec<_> = followers
-            .iter()
-            .map(|row| (row.application_name.as_str(), row.sync_state.as_str()))
-            .collect();
-        assert_eq!(followers, [("standby1", "sync")]);
-        let followers = stat::replication(&first).await?;
-        let followers: Vec<_> = followers
-            .iter()
-            .map(|row| (row.application_name.as_str(), row.sync_state.as_str()))
-            .collect();
-        assert_eq!(followers, [("standby2", "async")]);
+        assert_eq!(followers(&primary).await?, ["standby1 streaming sync"]);
+        assert_eq!(followers(&first).await?, ["standby2 streaming async"]);
         assert_eq!(second.value::<String>("SHOW work_mem").await?, "5MB");
         let slots = [stat::slots(&primary).await?, stat::slots(&first).await?].concat();
         let slots: Vec<_> =
@@ -57,11 +55,8 @@ fn a_standby_is_made_anew_with_a_base_backup() {
         let session = standby.session().await?;
         assert_eq!(session.value::<i32>("SELECT a FROM t").await?, 1);
         assert_eq!(session.value::<String>("SHOW cluster_name").await?, "standby1");
-        let followers = stat::replication(&pair.primary().session().await?).await?;
-        assert_eq!(
-            followers.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(),
-            ["streaming"]
-        );
+        let primary = pair.primary().session().await?;
+        assert_eq!(followers(&primary).await?, ["standby1 streaming async"]);
         Ok(pair.stop().await?)
     });
 }

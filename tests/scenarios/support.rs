@@ -131,8 +131,8 @@ impl Lab {
     }
 }
 
-/// Runs one scenario test: opens its notebook, runs the body within the deadline, tells the story
-/// when it fails, takes its clusters away and compares the page with the accepted one.
+/// Runs one scenario test: opens its notebook, runs the body within the deadline, compares the page
+/// with the accepted one, tells the story of a failure, and takes the clusters away.
 ///
 /// `test` is where the test stands, `about` what it shows and how.
 pub(crate) fn scenario(
