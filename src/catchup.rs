@@ -33,6 +33,18 @@ pub async fn wait_for_replay_of(standby: &Session, record: Lsn) -> Result<Lsn> {
     wait_for_replay(standby, Lsn::from(u64::from(record).saturating_add(1))).await
 }
 
+/// Waits until `upstream` has heard from this standby that it has replayed everything: the lag is 0
+/// bytes there too.
+pub async fn wait_for_no_lag(upstream: &Session, standby: &str) -> Result<stat::Replication> {
+    until(&format!("{standby} has 0 bytes of lag"), PATIENCE, || async {
+        Ok(match stat::replication_to(upstream, standby).await? {
+            Some(row) if row.state == "streaming" && row.lag() == Some(0) => Seen::Done(row),
+            seen => Seen::NotYet(format!("in pg_stat_replication: {seen:?}")),
+        })
+    })
+    .await
+}
+
 /// Waits until every one of `standbys` streams from the server of this session.
 pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result<()> {
     until(&format!("{} streams", standbys.join(", ")), PATIENCE, || async {

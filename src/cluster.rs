@@ -117,8 +117,8 @@ impl Cluster {
     async fn open_links(&mut self, site: &Site) -> Result<()> {
         for standby in self.topology.standbys() {
             let upstream = self.node(&standby.upstream)?.endpoint();
-            let host = self.node(&standby.name)?.host();
-            self.links.push(site.link(host, upstream).await?);
+            let node = self.node(&standby.name)?;
+            self.links.push(site.link(node, &self.notebook, upstream).await?);
         }
         Ok(())
     }

@@ -91,24 +91,26 @@ impl Endpoint {
     }
 }
 
-/// What a command may be told by the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Dies at once, without a word: a crash.
-    Kill,
-    /// Stops running and keeps its sockets: a freeze.
-    Stop,
-    /// Goes on after [`Signal::Stop`].
-    Continue,
+/// A script that holds something until it is released; the end of this process releases it too.
+#[derive(Debug)]
+pub(crate) enum Held {
+    #[cfg(feature = "container")]
+    Container(container::Attached),
+    Local(tokio::process::Child),
 }
 
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kill => "KILL",
-            Self::Stop => "STOP",
-            Self::Continue => "CONT",
-        })
+impl Held {
+    /// Ends the script's input and waits for its end.
+    pub(crate) async fn release(self) -> Result<()> {
+        match self {
+            #[cfg(feature = "container")]
+            Self::Container(attached) => attached.end().await,
+            Self::Local(mut child) => {
+                drop(child.stdin.take());
+                let ended = child.wait().await;
+                ended.map(drop).map_err(|source| Error::io("releasing what was held", source))
+            }
+        }
     }
 }
 
@@ -151,15 +153,14 @@ impl Host {
         }
     }
 
-    /// Sends a signal to a process.
-    pub async fn signal(&self, pid: u32, signal: Signal) -> Result<()> {
-        self.run(&Script::new(format!("kill -{signal} {pid}"))).await.map(drop)
-    }
-
-    /// Writes a small file; `path` is relative to the data directory.
-    pub async fn put(&self, path: &str, content: &str) -> Result<()> {
-        let script = Script::new("printf %s \"$CONTENT\" >\"$FILE\"").with("FILE", path);
-        self.run(&script.with("CONTENT", content)).await.map(drop)
+    /// Starts a script that holds something, says a line when it does, and lets go when its input
+    /// ends.
+    pub(crate) async fn hold(&self, script: &Script) -> Result<Held> {
+        match self {
+            #[cfg(feature = "container")]
+            Self::Container(container) => container.hold(script).await.map(Held::Container),
+            Self::Local(local) => local.hold(script).await.map(Held::Local),
+        }
     }
 
     /// Reads a text file; `path` is relative to the data directory.

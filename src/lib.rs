@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  describe        act                              observe           record        judge / render
-//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, catchup  ─▶ Notebook ─▶ page (a snapshot)
+//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, Sampler  ─▶ Notebook ─▶ page (a snapshot)
 //!                  │        (PostgreSQL) (commands)                      │
 //!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON)
 //! ```
@@ -46,6 +46,7 @@ pub mod catchup;
 mod cluster;
 pub mod conf;
 mod error;
+mod freeze;
 mod host;
 mod link;
 mod node;
@@ -54,6 +55,7 @@ pub mod page;
 mod password;
 pub mod record;
 pub mod refusal;
+pub mod sampler;
 mod session;
 pub mod settings;
 pub mod stat;
@@ -66,6 +68,7 @@ pub use basebackup::{Source, base_backup};
 pub use cluster::Cluster;
 pub use conf::Conf;
 pub use error::{Error, Result};
+pub use freeze::Frozen;
 #[cfg(feature = "container")]
 pub use host::engine::Engine;
 #[cfg(feature = "container")]
@@ -73,12 +76,13 @@ pub use host::image::Image;
 pub use host::installation::Installation;
 pub use host::leftover::Leftover;
 pub use host::site::Site;
-pub use host::{Endpoint, Host, Script, Signal};
+pub use host::{Endpoint, Host, Script};
 pub use link::{Direction, Fault, Link};
 pub use node::{Node, Shutdown};
 pub use notebook::{Notebook, Proof};
 pub use password::Password;
 pub use refusal::Refusal;
+pub use sampler::{Sampler, Samples};
 pub use session::Session;
 pub use settings::{HostChoice, Settings};
 pub use topology::Topology;

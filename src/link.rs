@@ -20,6 +20,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
 use crate::host::Endpoint;
+use crate::notebook::Notebook;
+use crate::record::Event;
 use crate::wait::pause;
 
 /// How long to wait after a connection that could not be accepted: the next one could not either.
@@ -47,13 +49,16 @@ pub enum Direction {
 #[derive(Debug)]
 pub struct Fault {
     rules: Arc<Rules>,
+    what: String,
     numbers: Vec<u64>,
 }
 
 impl Link {
     /// Opens a relay at `bind`, which those behind it know under `address` (by default the one it
-    /// is bound to), to `upstream`.
+    /// is bound to), to `upstream`. Its faults are noted as those of the link of `standby`.
     pub async fn open(
+        standby: &str,
+        notebook: &Notebook,
         bind: SocketAddr,
         address: Option<String>,
         upstream: Endpoint,
@@ -61,7 +66,7 @@ impl Link {
         let failed = |source| Error::io(format!("opening a relay at {bind}"), source);
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let rules = Arc::new(Rules::new(upstream));
+        let rules = Arc::new(Rules::new(standby, notebook, upstream));
         let relay = tokio::spawn(accept(listener, Arc::clone(&rules)));
         let address = (address.unwrap_or_else(|| bound.ip().to_string()), bound.port());
         Ok(Self { address, rules, relay })
@@ -82,28 +87,36 @@ impl Link {
     /// this comes back, this process passes nothing any more; what it had handed to the kernel
     /// before still arrives, and what it holds passes after the heal.
     pub fn cut(&self) -> Fault {
-        self.fault([Rule::Cut(Direction::ToStandby), Rule::Cut(Direction::ToUpstream)])
+        let both = [Rule::Cut(Direction::ToStandby), Rule::Cut(Direction::ToUpstream)];
+        self.fault("cut", both)
     }
 
     /// Stops every byte in one direction; the other one passes.
     pub fn cut_one_way(&self, direction: Direction) -> Fault {
-        self.fault([Rule::Cut(direction)])
+        let which = match direction {
+            Direction::ToStandby => "cut towards the standby",
+            Direction::ToUpstream => "cut towards the upstream",
+        };
+        self.fault(which, [Rule::Cut(direction)])
     }
 
     /// Lets every byte take this much longer, in each direction: the round trip takes twice as much.
     pub fn latency(&self, one_way: Duration) -> Fault {
-        self.fault([Rule::Latency(one_way)])
+        self.fault(&format!("takes {one_way:?} each way"), [Rule::Latency(one_way)])
     }
 
     /// Lets so many bytes per second through, in each direction and for each connection.
     pub fn bandwidth(&self, bytes_per_second: u32) -> Fault {
-        self.fault([Rule::Bandwidth(bytes_per_second.max(1))])
+        let limit = bytes_per_second.max(1);
+        self.fault(&format!("passes {limit} bytes per second"), [Rule::Bandwidth(limit)])
     }
 
     /// Ends every connection with a reset, as a firewall or a router that forgot them would. On the
     /// local host the upstream's side is a Unix socket, which knows no reset: its server sees the
     /// end of the connection.
     pub fn reset(&self) {
+        let what = self.rules.what("reset");
+        self.rules.notebook.note(Event::Fault { what });
         self.rules.change(|state| state.resets += 1);
     }
 
@@ -112,7 +125,9 @@ impl Link {
         *self.rules.state().passed(direction)
     }
 
-    fn fault(&self, rules: impl IntoIterator<Item = Rule>) -> Fault {
+    fn fault(&self, what: &str, rules: impl IntoIterator<Item = Rule>) -> Fault {
+        let what = self.rules.what(what);
+        self.rules.notebook.note(Event::Fault { what: what.clone() });
         let mut numbers = Vec::new();
         self.rules.change(|state| {
             for rule in rules {
@@ -121,7 +136,7 @@ impl Link {
                 state.faults.push((state.numbered, rule));
             }
         });
-        Fault { rules: Arc::clone(&self.rules), numbers }
+        Fault { rules: Arc::clone(&self.rules), what, numbers }
     }
 }
 
@@ -140,12 +155,15 @@ impl Drop for Fault {
     fn drop(&mut self) {
         let numbers = std::mem::take(&mut self.numbers);
         self.rules.change(|state| state.faults.retain(|(number, _)| !numbers.contains(number)));
+        self.rules.notebook.note(Event::Heal { what: std::mem::take(&mut self.what) });
     }
 }
 
 /// What holds on a link now. Faults add up: latencies are added, the least bandwidth counts.
 #[derive(Debug)]
 struct Rules {
+    standby: String,
+    notebook: Notebook,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -167,9 +185,18 @@ enum Rule {
 }
 
 impl Rules {
-    fn new(upstream: Endpoint) -> Self {
+    fn new(standby: &str, notebook: &Notebook, upstream: Endpoint) -> Self {
         let state = State { upstream, faults: Vec::new(), numbered: 0, resets: 0, passed: [0; 2] };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(()) }
+        Self {
+            standby: standby.to_owned(),
+            notebook: notebook.clone(),
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    fn what(&self, fault: &str) -> String {
+        format!("the link of {} {fault}", self.standby)
     }
 
     /// Bytes pass only while this is held: a change is in effect when the change comes back.

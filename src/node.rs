@@ -291,6 +291,10 @@ impl Node {
         self.host
     }
 
+    pub(crate) fn notebook(&self) -> &Notebook {
+        &self.notebook
+    }
+
     fn note_command(&self, line: &str) {
         self.notebook.note(Event::Command { node: self.name.clone(), line: line.to_owned() });
     }

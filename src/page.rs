@@ -41,6 +41,8 @@ impl Page {
             Event::Step { title } => self.step(title),
             Event::Command { node, line } => self.typed(&format!("{node}$ {line}")),
             Event::Sql { node, text } => self.typed(&format!("{node}=# {}", one_line(text))),
+            Event::Fault { what } => self.line(&format!("    fault: {what}")),
+            Event::Heal { what } => self.line(&format!("    healed: {what}")),
             Event::Fact { name, value } => self.line(&format!("- {name}: {value}")),
             Event::Measure { name, reading } => self.line(&format!("- {name}: {}", unit(reading))),
             Event::Learn { sentence, because } => self.learn(sentence, because),
@@ -125,7 +127,9 @@ mod tests {
             Event::Ready { server_version: "17.5".into() },
             sql("SELECT count(*)\n  FROM t"),
             sql("SELECT count(*) FROM t"),
+            Event::Fault { what: "the link cut".into() },
             Event::Fact { name: "rows".into(), value: Fact::from(3_u64) },
+            Event::Heal { what: "the link cut".into() },
             Event::Measure { name: "took".into(), reading: Duration::from_millis(3).into() },
             Event::Learn { sentence: "It holds.".into(), because: vec!["rows".into()] },
             Event::End { passed: true },
@@ -134,8 +138,8 @@ mod tests {
         assert_eq!(
             render(&entries),
             "# scenario 00 example: a test\n\nIt shows this.\n\n## 1. A pair\n\n\
-             - cluster: primary ← standby1\n    primary=# SELECT count(*) FROM t\n- rows: 3\n\
-             - took: ‹duration›\n\n## Learned\n\n- It holds. [rows]\n"
+             - cluster: primary ← standby1\n    primary=# SELECT count(*) FROM t\n    fault: the link cut\n\
+             - rows: 3\n    healed: the link cut\n- took: ‹duration›\n\n## Learned\n\n- It holds. [rows]\n"
         );
     }
 }

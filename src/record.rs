@@ -58,6 +58,16 @@ pub enum Event {
         /// The statement.
         text: String,
     },
+    /// Something is broken on purpose from now on.
+    Fault {
+        /// What it is.
+        what: String,
+    },
+    /// It is not broken any more.
+    Heal {
+        /// The fault, in the same words.
+        what: String,
+    },
     /// Something that is the same on every run of a PostgreSQL version.
     Fact {
         /// What it is.
@@ -181,6 +191,13 @@ facts! {
     &SqlState, value => Self::Text(value.code().to_owned());
     Refusal, value => Self::Text(value.to_string());
     &Refusal, value => Self::Text(value.to_string());
+}
+
+/// What may be absent: a null column.
+impl<T: Into<Fact>> From<Option<T>> for Fact {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(|| Self::Text("none".to_owned()), Into::into)
+    }
 }
 
 impl<T: Into<Fact>> From<Vec<T>> for Fact {

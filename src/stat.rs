@@ -1,11 +1,17 @@
 //! Rows of PostgreSQL's replication views and functions, with PostgreSQL's own names. They are
 //! what the server said at one moment; nothing here waits or judges.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
 
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::wal::{Lsn, Timeline};
+use crate::wal::{Lsn, Timeline, bytes_between};
+
+/// Where the server that is asked stands itself: what it has written, or, as a standby, received.
+const OWN: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
+                   ELSE pg_current_wal_lsn() END";
 
 /// A row of `pg_stat_replication`: a walsender and the standby it feeds
 /// (manual: Monitoring Database Activity).
@@ -15,6 +21,9 @@ pub struct Replication {
     pub application_name: String,
     /// `startup`, `catchup`, `streaming`, `backup` or `stopping`.
     pub state: String,
+    /// Where the upstream itself stood a moment later: what it had written, or, as a standby,
+    /// received (no column of the view).
+    pub own_lsn: Option<Lsn>,
     /// The last position sent; null while the walsender starts up.
     pub sent_lsn: Option<Lsn>,
     /// The last position the standby wrote to its disk.
@@ -23,26 +32,67 @@ pub struct Replication {
     pub flush_lsn: Option<Lsn>,
     /// The last position the standby replayed.
     pub replay_lsn: Option<Lsn>,
+    /// How long it took until the upstream heard that its last WAL was written there; null when
+    /// it has heard nothing new for a while.
+    pub write_lag: Option<Duration>,
+    /// The same until it was flushed there.
+    pub flush_lag: Option<Duration>,
+    /// The same until it was replayed there.
+    pub replay_lag: Option<Duration>,
     /// `async`, `potential`, `sync` or `quorum`.
     pub sync_state: String,
 }
 
+impl Replication {
+    /// The bytes that the upstream has and the standby has not reported as replayed; null while
+    /// its walsender starts up.
+    pub fn lag(&self) -> Option<u64> {
+        Some(bytes_between(self.replay_lsn?, self.own_lsn?))
+    }
+
+    /// Is it so that what is replayed was flushed, what is flushed was written, and what is written
+    /// was sent? It is while the standby streams; right after a reconnect it need not be.
+    pub fn is_in_order(&self) -> bool {
+        let positions = [self.replay_lsn, self.flush_lsn, self.write_lsn, self.sent_lsn];
+        positions.iter().all(Option::is_some) && positions.is_sorted()
+    }
+}
+
 /// Every row of `pg_stat_replication`, by name.
 pub async fn replication(session: &Session) -> Result<Vec<Replication>> {
-    const SQL: &str = "SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, \
-                       sync_state FROM pg_stat_replication ORDER BY application_name";
-    let rows = session.look(SQL).await?;
-    rows.iter().map(|row| replication_row(row).map_err(|source| Error::sql(SQL, source))).collect()
+    let sql = format!(
+        "SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, \
+         extract(epoch FROM write_lag)::float8 AS write_lag, \
+         extract(epoch FROM flush_lag)::float8 AS flush_lag, \
+         extract(epoch FROM replay_lag)::float8 AS replay_lag, sync_state, {OWN} AS own_lsn \
+         FROM pg_stat_replication ORDER BY application_name"
+    );
+    let rows = session.look(&sql).await?;
+    rows.iter().map(|row| replication_row(row).map_err(|source| Error::sql(&sql, source))).collect()
+}
+
+/// One row of `pg_stat_replication`; none while nobody of that name is connected.
+pub async fn replication_to(session: &Session, standby: &str) -> Result<Option<Replication>> {
+    let rows = replication(session).await?;
+    Ok(rows.into_iter().find(|row| row.application_name == standby))
 }
 
 fn replication_row(row: &Row) -> Result<Replication, tokio_postgres::Error> {
+    let span = |column| {
+        let seconds: Option<f64> = row.try_get(column)?;
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    };
     Ok(Replication {
         application_name: row.try_get("application_name")?,
         state: row.try_get::<_, Option<String>>("state")?.unwrap_or_default(),
+        own_lsn: row.try_get("own_lsn")?,
         sent_lsn: row.try_get("sent_lsn")?,
         write_lsn: row.try_get("write_lsn")?,
         flush_lsn: row.try_get("flush_lsn")?,
         replay_lsn: row.try_get("replay_lsn")?,
+        write_lag: span("write_lag")?,
+        flush_lag: span("flush_lag")?,
+        replay_lag: span("replay_lag")?,
         sync_state: row.try_get::<_, Option<String>>("sync_state")?.unwrap_or_default(),
     })
 }
@@ -58,14 +108,40 @@ pub struct Slot {
     pub restart_lsn: Option<Lsn>,
     /// `reserved`, `extended`, `unreserved` or `lost`; null like `restart_lsn`.
     pub wal_status: Option<String>,
+    /// Where the server itself stood: what it had written, or, as a standby, received (no column
+    /// of the view).
+    pub own_lsn: Option<Lsn>,
+}
+
+impl Slot {
+    /// The bytes of WAL from the oldest that it keeps to the newest.
+    pub fn retained(&self) -> Option<u64> {
+        Some(bytes_between(self.restart_lsn?, self.own_lsn?))
+    }
 }
 
 /// Every row of `pg_replication_slots`, by name.
 pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
-    const SQL: &str = "SELECT slot_name::text, active, restart_lsn, wal_status \
-                       FROM pg_replication_slots ORDER BY slot_name";
-    let rows = session.look(SQL).await?;
-    rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(SQL, source))).collect()
+    let sql = format!(
+        "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn \
+         FROM pg_replication_slots ORDER BY slot_name"
+    );
+    let rows = session.look(&sql).await?;
+    rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(&sql, source))).collect()
+}
+
+/// One row of `pg_replication_slots`.
+///
+/// # Errors
+///
+/// There is no slot of that name: the error has the names that there are.
+pub async fn slot(session: &Session, name: &str) -> Result<Slot> {
+    let slots = slots(session).await?;
+    let names: Vec<_> = slots.iter().map(|slot| slot.slot_name.clone()).collect();
+    slots
+        .into_iter()
+        .find(|slot| slot.slot_name == name)
+        .ok_or_else(|| Error::missing(format!("looking for a slot {name:?}"), names.join(", ")))
 }
 
 fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
@@ -74,6 +150,7 @@ fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
         active: row.try_get("active")?,
         restart_lsn: row.try_get("restart_lsn")?,
         wal_status: row.try_get("wal_status")?,
+        own_lsn: row.try_get("own_lsn")?,
     })
 }
 

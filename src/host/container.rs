@@ -18,7 +18,7 @@ use testcontainers_modules::testcontainers::bollard::models::{HostConfig, PortBi
 use testcontainers_modules::testcontainers::core::IntoContainerPort as _;
 use testcontainers_modules::testcontainers::runners::AsyncRunner as _;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::engine::Engine;
 use super::image::Image;
@@ -45,10 +45,51 @@ pub struct Container {
     keep: bool,
 }
 
-type Attached = (
-    Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
-    Pin<Box<dyn AsyncWrite + Send>>,
-);
+/// A command in a container whose input this process holds.
+pub(crate) struct Attached {
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
+    input: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+impl Attached {
+    /// Starts a command and waits for its first word.
+    async fn start(
+        act: &str,
+        engine: &Engine,
+        id: &str,
+        options: CreateExecOptions<String>,
+    ) -> Result<Self> {
+        let options = CreateExecOptions { attach_stdin: Some(true), ..options };
+        let (_, started) = exec(engine, id, options, false).await?;
+        let StartExecResults::Attached { mut output, input } = started else {
+            return Err(Error::engine(act, "the engine detached it unasked"));
+        };
+        match output.next().await {
+            Some(Ok(LogOutput::StdErr { message })) => {
+                Err(Error::engine(act, String::from_utf8_lossy(&message)))
+            }
+            Some(Ok(_)) => Ok(Self { output, input }),
+            Some(Err(source)) => Err(Error::engine(act, source)),
+            None => Err(Error::engine(act, "it ended at once")),
+        }
+    }
+
+    /// Gives the line that the command waits for, and waits for its end.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        let act = "releasing what was held in a container";
+        self.input.write_all(b"\n").await.map_err(|source| Error::io(act, source))?;
+        while let Some(said) = self.output.next().await {
+            said.map_err(|source| Error::engine(act, source))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attached")
+    }
+}
 
 impl Container {
     /// Starts a container and arms its switch.
@@ -144,26 +185,36 @@ impl Container {
         self.exec(script, true).await.map(drop)
     }
 
+    pub(crate) async fn hold(&self, script: &Script) -> Result<Attached> {
+        let act = "holding something in a container";
+        Attached::start(act, &self.engine, &self.id, self.options(script)).await
+    }
+
     async fn exec(&self, script: &Script, detach: bool) -> Result<(String, StartExecResults)> {
-        let mut environment = vec![
-            format!("PGDATA={HOME}/data"),
-            format!("PGHOST={HOME}"),
-            "PGUSER=postgres".to_owned(),
-            "LC_ALL=C".to_owned(),
+        let (stdout, stderr) = (Some(!detach), Some(!detach));
+        let options = self.options(script);
+        let options = CreateExecOptions { attach_stdout: stdout, attach_stderr: stderr, ..options };
+        exec(&self.engine, &self.id, options, detach).await
+    }
+
+    fn options(&self, script: &Script) -> CreateExecOptions<String> {
+        let own = [
+            ("PGDATA", format!("{HOME}/data")),
+            ("PGHOST", HOME.to_owned()),
+            ("PGUSER", "postgres".to_owned()),
+            ("LC_ALL", "C".to_owned()),
         ];
-        environment
-            .extend(script.environment.iter().map(|(name, value)| format!("{name}={value}")));
-        let options = CreateExecOptions {
-            attach_stdout: Some(!detach),
-            attach_stderr: Some(!detach),
+        let environment = own.iter().chain(&script.environment);
+        let environment = environment.map(|(name, value)| format!("{name}={value}")).collect();
+        let line = self.programs.clone() + &script.line;
+        CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
             env: Some(environment),
-            cmd: Some(
-                ["sh".to_owned(), "-c".to_owned(), self.programs.clone() + &script.line].to_vec(),
-            ),
+            cmd: Some(["sh".to_owned(), "-c".to_owned(), line].to_vec()),
             working_dir: Some(format!("{HOME}/data")),
             ..CreateExecOptions::default()
-        };
-        exec(&self.engine, &self.id, options, detach).await
+        }
     }
 
     /// Removes the container and waits until it is gone.
@@ -208,24 +259,13 @@ fn configure(config: &mut HostConfig, bind: &str) {
 /// input, and the switch ends the container.
 async fn arm(engine: &Engine, id: &str, keep: bool) -> Result<Attached> {
     let act = "arming the dead man's switch of a container";
-    let otherwise = switch::otherwise(keep);
+    let command = ["sh", "-c", switch::IN_CONTAINER, "switch", switch::otherwise(keep)];
     let options = CreateExecOptions {
-        attach_stdin: Some(true),
         attach_stdout: Some(true),
-        cmd: Some(
-            ["sh", "-c", switch::IN_CONTAINER, "switch", otherwise].map(str::to_owned).to_vec(),
-        ),
+        cmd: Some(command.map(str::to_owned).to_vec()),
         ..CreateExecOptions::default()
     };
-    let (_, started) = exec(engine, id, options, false).await?;
-    let StartExecResults::Attached { mut output, input } = started else {
-        return Err(Error::engine(act, "the engine detached it unasked"));
-    };
-    match output.next().await {
-        Some(Ok(_)) => Ok((output, input)),
-        Some(Err(source)) => Err(Error::engine(act, source)),
-        None => Err(Error::engine(act, "it ended at once")),
-    }
+    Attached::start(act, engine, id, options).await
 }
 
 async fn exec(

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use nix::unistd::{Uid, User};
 use rand::Rng as _;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 
 use super::installation::Installation;
 use super::switch::Switch;
 use super::{Endpoint, Output, PORT, Script};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
 use crate::settings::{self, Settings};
 use crate::topology::PRIMARY;
 
@@ -70,6 +71,25 @@ impl Local {
         let mut command = self.command(script);
         command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(false);
         command.spawn().map(drop).map_err(|source| self.cannot_run(source))
+    }
+
+    /// The child goes on when the handle is dropped, with its input at an end.
+    pub(crate) async fn hold(&self, script: &Script) -> Result<Child> {
+        let mut command = self.command(script);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let failed = |source| self.cannot_run(source);
+        let mut child = command.kill_on_drop(false).spawn().map_err(failed)?;
+        let mut said = String::new();
+        if let Some(stdout) = child.stdout.as_mut() {
+            BufReader::new(stdout).read_line(&mut said).await.map_err(failed)?;
+        }
+        if !said.is_empty() {
+            return Ok(child);
+        }
+        let ended = child.wait_with_output().await.map_err(failed)?;
+        let output = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let (line, status) = (script.line.clone(), ended.status.code().map(i64::from));
+        Err(Error::new("running a command", Why::Command { line, status, output }))
     }
 
     fn command(&self, script: &Script) -> Command {

@@ -18,6 +18,8 @@ use super::template::Template;
 use super::{Endpoint, Host};
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::node::Node;
+use crate::notebook::Notebook;
 use crate::settings::{HostChoice, Settings};
 use crate::version::{NEWEST_KNOWN, Version};
 
@@ -189,16 +191,22 @@ impl Site {
         host.map_err(|error| error.on(node))
     }
 
-    /// A way from `host` to a server at `upstream`.
-    pub(crate) async fn link(&self, host: &Host, upstream: Endpoint) -> Result<Link> {
-        match (&self.ground, host) {
+    /// A way from a standby to a server at `upstream`.
+    pub(crate) async fn link(
+        &self,
+        standby: &Node,
+        notebook: &Notebook,
+        upstream: Endpoint,
+    ) -> Result<Link> {
+        let (bind, address) = match (&self.ground, standby.host()) {
             #[cfg(feature = "container")]
             (Ground::Container(engine, _), Host::Container(container)) => {
                 let route = engine.relay_route(container, &self.settings).await?;
-                Link::open((route.bind, 0).into(), Some(route.address), upstream).await
+                (route.bind, Some(route.address))
             }
-            _ => Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await,
-        }
+            _ => ([127, 0, 0, 1].into(), None),
+        };
+        Link::open(standby.name(), notebook, (bind, 0).into(), address, upstream).await
     }
 
     /// Says what was chosen, once per process, past the capture of test harnesses.

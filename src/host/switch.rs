@@ -40,7 +40,14 @@ fi
 # Is this the id of a process of this directory, or has another one got it since?
 here() { [ ! -d /proc/self ] || [ "/proc/$1/cwd" -ef "$home/data" ]; }
 server() { read -r pid 2>/dev/null <"$home/data/postmaster.pid" && here "$pid" && kill "-$1" "$pid" 2>/dev/null; }
-server CONT
+each() {
+    for process in /proc/[0-9]*
+    do
+        read -r name 2>/dev/null <"$process/comm" && [ "$name" = postgres ] &&
+            here "${process#/proc/}" && kill "-$1" "${process#/proc/}" 2>/dev/null
+    done
+}
+server CONT; each CONT
 kill -CONT 0; kill -QUIT 0
 looks=0
 while [ $looks -lt 120 ] && server QUIT
@@ -51,11 +58,7 @@ then
     memory=$(sed -n '7s/^ *[0-9]* *//p' "$home/data/postmaster.pid" 2>/dev/null)
     [ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
 fi
-for process in /proc/[0-9]*
-do
-    read -r name 2>/dev/null <"$process/comm" && [ "$name" = postgres ] &&
-        here "${process#/proc/}" && kill -KILL "${process#/proc/}" 2>/dev/null
-done
+each KILL
 looks=0
 until rm -rf "$home" 2>/dev/null || [ $looks -ge 40 ]
 do sleep 0.05; looks=$((looks + 1))

@@ -22,10 +22,15 @@ async fn echo() -> (Link, TcpStream) {
         }
     });
     let upstream = Endpoint::Tcp("127.0.0.1".to_owned(), port);
-    let link = Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await.unwrap();
+    let link = open(upstream).await.unwrap();
     let client = TcpStream::connect(link.address()).await.unwrap();
     client.set_nodelay(true).unwrap();
     (link, client)
+}
+
+async fn open(upstream: Endpoint) -> Result<Link> {
+    let book = Notebook::in_memory();
+    Link::open("standby1", &book, ([127, 0, 0, 1], 0).into(), None, upstream).await
 }
 
 async fn round_trip(client: &mut TcpStream, said: &[u8]) -> Duration {
@@ -84,7 +89,7 @@ async fn the_address_stays_when_it_leads_elsewhere() {
 async fn an_upstream_that_is_down_is_a_closed_connection() {
     let nowhere = tempfile::tempdir().unwrap();
     let upstream = Endpoint::Unix(nowhere.path().to_owned());
-    let link = Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await.unwrap();
+    let link = open(upstream).await.unwrap();
     let mut client = TcpStream::connect(link.address()).await.unwrap();
     assert_eq!(soon(client.read(&mut [0; 1])).await.unwrap_or(0), 0);
 }
@@ -212,7 +217,7 @@ async fn server() -> (Link, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let upstream = Endpoint::Tcp("127.0.0.1".to_owned(), port);
-    let link = Link::open(([127, 0, 0, 1], 0).into(), None, upstream).await.unwrap();
+    let link = open(upstream).await.unwrap();
     let mut client = TcpStream::connect(link.address()).await.unwrap();
     let (mut server, _) = soon(listener.accept()).await.unwrap();
     // A byte that has passed says that the relay stands.

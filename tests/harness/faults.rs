@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use replication_lab::wait::{Seen, stays};
-use replication_lab::{Direction, Topology, stat};
+use replication_lab::{Direction, Session, Topology, stat};
 
 use crate::support::within_deadline;
 
@@ -58,4 +58,67 @@ fn a_reset_is_survived_without_a_hand() {
         assert!(log.contains(received) || log.contains(sent), "{log}");
         Ok(pair.stop().await?)
     });
+}
+
+/// A frozen server answers nobody, and its upstream does not notice; thawed, it goes on.
+/// Method: freeze a standby, write, ask it over an open session; thaw; once more by a drop.
+#[test]
+fn a_frozen_server_says_nothing_and_a_thawed_one_goes_on() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let primary = pair.primary().session().await?;
+        let standby = pair.node("standby1")?;
+        let reader = standby.session().await?;
+        primary.run("CREATE TABLE t (a int)").await?;
+        pair.wait_for_catchup("standby1").await?;
+        for round in 1..=2_i64 {
+            let frozen = standby.freeze().await?;
+            primary.run("INSERT INTO t VALUES (1)").await?;
+            assert!(is_silent(&reader).await, "a frozen server answered");
+            let there = stat::replication_to(&primary, "standby1").await?;
+            assert_eq!(there.map(|row| row.state).as_deref(), Some("streaming"));
+            match round {
+                1 => frozen.thaw().await?,
+                _ => drop(frozen),
+            }
+            pair.wait_for_catchup("standby1").await?;
+            assert_eq!(reader.value::<i64>("SELECT count(*) FROM t").await?, round);
+        }
+        Ok(pair.stop().await?)
+    });
+}
+
+/// One kind of process can be frozen by itself, and a kind that is not there is told.
+#[test]
+fn a_frozen_walreceiver_leaves_the_readers_alone() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let standby = pair.node("standby1")?;
+        let reader = standby.session().await?;
+        let frozen = standby.freeze_processes("walreceiver").await?;
+        assert!(!is_silent(&reader).await, "a reader must not notice");
+        drop(frozen);
+        let missing = standby.freeze_processes("walsender").await.unwrap_err();
+        assert!(missing.is_missing());
+        assert!(missing.to_string().contains("walreceiver"), "{missing}");
+        Ok(pair.stop().await?)
+    });
+}
+
+/// What is frozen is taken away like anything else, also when its guard is still there.
+#[test]
+fn a_frozen_cluster_is_taken_away() {
+    within_deadline(async move {
+        let pair = Topology::pair().start().await?;
+        let primary = pair.primary().freeze().await?;
+        let standby = pair.node("standby1")?.freeze().await?;
+        pair.stop().await?;
+        drop((primary, standby));
+        Ok(())
+    });
+}
+
+async fn is_silent(session: &Session) -> bool {
+    let answer = session.value::<i32>("SELECT 1");
+    tokio::time::timeout(Duration::from_millis(500), answer).await.is_err()
 }

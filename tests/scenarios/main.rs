@@ -1,4 +1,6 @@
 //! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
 
+mod scenario_01_replication_lag;
+
 mod scenario_04_manual_failover;
 mod support;
