@@ -106,18 +106,27 @@ impl Session {
         self.look_at(sql).await
     }
 
+    /// Runs a statement that PostgreSQL may refuse, and gives the refusal if it did.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke.
+    pub async fn attempt(&self, sql: &str) -> Result<Option<Refusal>> {
+        match self.run(sql).await {
+            Ok(()) => Ok(None),
+            Err(error) => error.refusal().cloned().map(Some).ok_or(error),
+        }
+    }
+
     /// Runs a statement that PostgreSQL refuses, and gives the refusal.
     ///
     /// # Errors
     ///
     /// It was accepted, or the connection broke.
     pub async fn refusal(&self, sql: &str) -> Result<Refusal> {
-        let Err(error) = self.run(sql).await else {
-            return Err(
-                Error::new(format!("expecting a refusal of {sql:?}"), Why::Accepted).on(&self.name)
-            );
-        };
-        error.refusal().cloned().ok_or(error)
+        self.attempt(sql).await?.ok_or_else(|| {
+            Error::new(format!("expecting a refusal of {sql:?}"), Why::Accepted).on(&self.name)
+        })
     }
 
     /// As [`rows`](Self::rows), for waits and views: how often they look is nobody's business.

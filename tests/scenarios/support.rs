@@ -61,6 +61,11 @@ impl Lab {
         proof
     }
 
+    /// The major version of the servers.
+    pub(crate) fn major(&self) -> u16 {
+        self.site.version().major()
+    }
+
     /// So many rows, or seconds of load, times `LAB_SCALE`; at least one.
     #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "sizes are small")]
     #[expect(clippy::cast_possible_truncation, reason = "a part of a row is no row")]
@@ -87,7 +92,7 @@ impl Lab {
             return Ok(());
         }
         let page = page::render(&self.book.entries());
-        let major = self.site.version().major();
+        let major = self.major();
         let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
         let accepted = page_name(&pages, name, major);
         let mut settings = insta::Settings::clone_current();
