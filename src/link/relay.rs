@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::{Direction, Rules};
 use crate::host::{Endpoint, PORT};
 
-/// How much is read at once.
-const CHUNK: usize = 64 * 1024;
+/// How much is read at once: less than what an allocator asks the kernel for each time.
+const CHUNK: usize = 120 * 1024;
 
 /// How many chunks may be under way in one direction: what a slow link holds.
 const UNDER_WAY: usize = 256;
