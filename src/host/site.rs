@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Once};
 
 #[cfg(feature = "container")]
@@ -198,13 +199,13 @@ impl Site {
         notebook: &Notebook,
         upstream: Endpoint,
     ) -> Result<Link> {
-        let (bind, address) = match (&self.ground, standby.host()) {
+        let (bind, address): (IpAddr, _) = match (&self.ground, standby.host()) {
             #[cfg(feature = "container")]
             (Ground::Container(engine, _), Host::Container(container)) => {
                 let route = engine.relay_route(container, &self.settings).await?;
                 (route.bind, Some(route.address))
             }
-            _ => ([127, 0, 0, 1].into(), None),
+            _ => (Ipv4Addr::LOCALHOST.into(), None),
         };
         Link::open(standby.name(), notebook, (bind, 0).into(), address, upstream).await
     }
