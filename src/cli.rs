@@ -1,39 +1,57 @@
 //! The command line of `lab`: arguments, and what each leads to. Errors go to standard error, as
-//! a person reads them, and make the exit code 1.
+//! a person reads them, and make the exit code 1; an interrupted run has 130.
 
-mod scenarios;
+mod doctor;
+mod install;
+mod run;
+mod suite;
+mod summary;
 mod up;
+mod view;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use replication_lab::{Leftover, Result, Settings, Site};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use replication_lab::{Leftover, Result, Settings};
 
 /// PostgreSQL streaming replication, proven by tests.
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:
   cargo lab                      all scenarios, one at a time
+  cargo lab --install            the same, after installing PostgreSQL where nothing serves
   cargo lab run scenario_04      one of them
-  cargo lab up                   a pair to play with, until Ctrl-C
-  LAB_HOST=local LAB_PG=17 cargo lab up
+  cargo lab run 04 --pause       the same, step by step, with psql lines to look around
+  cargo lab run --host local --pg 17
+  cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
+  cargo lab doctor               what this machine offers, and what is missing
 
-Where and on which PostgreSQL: LAB_HOST=auto|container|local, LAB_PG=<major>; the README has all."
+Every option is a setting of the environment too (LAB_HOST, LAB_PG, …); the README has all."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios, one at a time, so that their figures are worth quoting (the default)
+    #[command(after_help = "Examples:
+  cargo lab run                  all of them
+  cargo lab run 01 04            those with 01 or 04 in their name
+  cargo lab run promote --keep   keep its servers if it fails
+  cargo lab run --scale 10       ten times the rows and the load
+  cargo lab run --quiet          nothing but failures, and the exit code")]
     Run {
-        /// Only those with this in their name, such as `scenario_04`
-        #[arg(default_value = "scenario_")]
-        scenario: String,
+        /// Only those with one of these in their name, such as `scenario_04` or `promote`
+        scenarios: Vec<String>,
+        #[command(flatten)]
+        options: Options,
     },
     /// Bring up a primary and its standbys, and leave them until Ctrl-C or the end of the input
     Up {
@@ -41,8 +59,12 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
         standbys: u8,
     },
-    /// Say which host and which PostgreSQL would be used here, and why
-    Where,
+    /// Say what this machine offers, what a run would take and why, and what is missing
+    Doctor {
+        /// Install PostgreSQL where nothing serves
+        #[arg(long)]
+        install: bool,
+    },
     /// Take away the clusters of processes that ended: kept ones, and what nothing else could
     Clean {
         /// Remove the templates that nodes start from, too: they are made again when needed
@@ -51,26 +73,72 @@ enum Command {
     },
 }
 
-pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let all = Command::Run { scenario: "scenario_".to_owned() };
-    let outcome = match arguments.command.unwrap_or(all) {
-        Command::Run { scenario } => scenarios::run(&scenario),
-        Command::Up { standbys } => on_runtime(up::run(standbys)),
-        Command::Where => on_runtime(tell_where()),
-        Command::Clean { all } => on_runtime(clean(all)),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "lab: {error}");
-            ExitCode::FAILURE
-        }
+/// How a run is done.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
+struct Options {
+    /// Where the nodes run (`LAB_HOST`)
+    #[arg(long, value_enum)]
+    host: Option<Host>,
+    /// PostgreSQL's major version (`LAB_PG`)
+    #[arg(long, value_name = "MAJOR")]
+    pg: Option<String>,
+    /// Multiply row counts and load durations (`LAB_SCALE`)
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<String>,
+    /// Keep the servers of a scenario that fails (`LAB_KEEP`); `lab clean` takes them away
+    #[arg(long)]
+    keep: bool,
+    /// Stop after each step, show how to look at every node, and go on with Enter
+    #[arg(long, conflicts_with = "quiet")]
+    pause: bool,
+    /// Say nothing but what failed
+    #[arg(long, short)]
+    quiet: bool,
+    /// Install PostgreSQL first, where neither a container engine nor an installation serves
+    #[arg(long)]
+    install: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Host {
+    /// Containers where an engine answers and has the image, else local processes
+    Auto,
+    /// Containers, or not at all
+    Container,
+    /// Processes of the PostgreSQL that is installed, or not at all
+    Local,
+}
+
+impl Options {
+    /// The settings that these options stand for.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let host = self.host.and_then(|host| host.to_possible_value());
+        let given = [
+            ("LAB_HOST", host.map(|host| host.get_name().to_owned())),
+            ("LAB_PG", self.pg.clone()),
+            ("LAB_SCALE", self.scale.clone()),
+            ("LAB_KEEP", self.keep.then(|| "1".to_owned())),
+            ("LAB_DRIVER", Some(if self.pause { "person" } else { "lab" }.to_owned())),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 
-async fn tell_where() -> Result<()> {
-    // Choosing says it, on standard error.
-    Site::choose(&Settings::from_env()?).await.map(drop)
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let run = Command::Run { scenarios: Vec::new(), options: arguments.options };
+    let done = on_runtime(async {
+        match arguments.command.unwrap_or(run) {
+            Command::Run { scenarios, options } => run::run(&scenarios, &options).await,
+            Command::Up { standbys } => up::run(standbys).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor { install } => doctor::run(install).await,
+            Command::Clean { all } => clean(all).await.map(|()| ExitCode::SUCCESS),
+        }
+    });
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "lab: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn clean(all: bool) -> Result<()> {
@@ -93,7 +161,7 @@ async fn clean(all: bool) -> Result<()> {
 }
 
 /// Does not wait for a read of standard input that may never end.
-fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<(), String> {
+fn on_runtime(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode, String> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| format!("starting a runtime: {error}"))?;

@@ -76,6 +76,15 @@ impl Error {
         Self::new(act, Why::Missing { there: there.into() })
     }
 
+    /// An error of the program `lab`: what was being done, what happened, and what to do next.
+    pub fn told(
+        act: impl Into<String>,
+        there: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::missing(act, there).remedy(remedy)
+    }
+
     pub(crate) fn sql(act: impl Into<String>, source: tokio_postgres::Error) -> Self {
         let why = match source.as_db_error() {
             Some(refused) => Why::Refused(Refusal::from_server(refused)),

@@ -22,6 +22,7 @@ pub(crate) mod local;
 #[cfg(feature = "container")]
 pub(crate) mod route;
 pub(crate) mod site;
+pub(crate) mod survey;
 pub(crate) mod switch;
 pub(crate) mod template;
 

@@ -76,7 +76,12 @@ impl Notebook {
 
     /// Notes something that differs from run to run.
     pub fn measure(&self, name: &str, reading: impl Into<Reading>) {
-        self.note(Event::Measure { name: name.to_owned(), reading: reading.into() });
+        self.note(Event::Measure { name: name.to_owned(), reading: reading.into(), key: false });
+    }
+
+    /// The same, for one of the few figures that a summary of the run shows.
+    pub fn key_figure(&self, name: &str, reading: impl Into<Reading>) {
+        self.note(Event::Measure { name: name.to_owned(), reading: reading.into(), key: true });
     }
 
     /// Notes a sentence a reader takes home, with the facts that prove it. One without a fact

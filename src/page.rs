@@ -15,9 +15,30 @@ pub fn render(entries: &[Entry]) -> String {
     page.text
 }
 
+/// Renders the same with what was measured, for a person who looks into one run.
+pub fn with_figures(entries: &[Entry]) -> String {
+    figured(entries).text
+}
+
+/// Renders the last step of a record with what was measured, for a person who looks on.
+pub fn last_step(entries: &[Entry]) -> String {
+    let mut page = figured(entries);
+    page.text.split_off(page.last_step)
+}
+
+fn figured(entries: &[Entry]) -> Page {
+    let mut page = Page { figures: true, ..Page::default() };
+    for entry in entries {
+        page.add(&entry.event);
+    }
+    page
+}
+
 #[derive(Default)]
 struct Page {
     text: String,
+    figures: bool,
+    last_step: usize,
     typed: HashSet<String>,
     provisioning: bool,
     steps: usize,
@@ -44,7 +65,10 @@ impl Page {
             Event::Fault { what } => self.line(&format!("    fault: {what}")),
             Event::Heal { what } => self.line(&format!("    healed: {what}")),
             Event::Fact { name, value } => self.line(&format!("- {name}: {value}")),
-            Event::Measure { name, reading } => self.line(&format!("- {name}: {}", unit(reading))),
+            Event::Measure { name, reading, .. } => {
+                let shown = if self.figures { reading.to_string() } else { unit(reading) };
+                self.line(&format!("- {name}: {shown}"));
+            }
             Event::Learn { sentence, because } => self.learn(sentence, because),
             Event::End { .. } => {}
         }
@@ -52,6 +76,7 @@ impl Page {
 
     fn step(&mut self, title: &str) {
         self.steps += 1;
+        self.last_step = self.text.len();
         self.typed.clear();
         let number = self.steps;
         self.line("");
@@ -130,7 +155,11 @@ mod tests {
             Event::Fault { what: "the link cut".into() },
             Event::Fact { name: "rows".into(), value: Fact::from(3_u64) },
             Event::Heal { what: "the link cut".into() },
-            Event::Measure { name: "took".into(), reading: Duration::from_millis(3).into() },
+            Event::Measure {
+                name: "took".into(),
+                reading: Duration::from_millis(3).into(),
+                key: true,
+            },
             Event::Learn { sentence: "It holds.".into(), because: vec!["rows".into()] },
             Event::End { passed: true },
         ];
@@ -141,5 +170,17 @@ mod tests {
              - cluster: primary ← standby1\n    primary=# SELECT count(*) FROM t\n    fault: the link cut\n\
              - rows: 3\n    healed: the link cut\n- took: ‹duration›\n\n## Learned\n\n- It holds. [rows]\n"
         );
+    }
+
+    #[test]
+    fn the_last_step_is_shown_with_its_figures_and_its_number() {
+        let step = |title: &str| Event::Step { title: title.into() };
+        let took = |micros| {
+            let (name, reading) = ("took".into(), Reading::Micros(micros));
+            Event::Measure { name, reading, key: false }
+        };
+        let events = [step("One"), took(1), step("Two"), took(2000)];
+        let entries: Vec<_> = events.into_iter().map(|event| Entry { at_ms: 1, event }).collect();
+        assert_eq!(last_step(&entries), "\n## 2. Two\n\n- took: 2 ms\n");
     }
 }

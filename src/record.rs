@@ -81,6 +81,9 @@ pub enum Event {
         name: String,
         /// What it was.
         reading: Reading,
+        /// Is it one of the few figures that a summary shows?
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        key: bool,
     },
     /// A sentence that a reader takes home.
     Learn {
@@ -227,6 +230,53 @@ impl fmt::Display for Fact {
     }
 }
 
+impl fmt::Display for Reading {
+    /// For people: three digits that count, and the unit.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+        match self {
+            Self::Micros(micros) => scaled(f, *micros as f64, &["µs", "ms", "s"]),
+            Self::Bytes(bytes) => scaled(f, *bytes as f64, &["B", "kB", "MB", "GB", "TB"]),
+            Self::Rate(rate, what) if *rate < 10.0 => write!(f, "{rate:.2} {what}/s"),
+            Self::Rate(rate, what) => write!(f, "{} {what}/s", grouped(*rate)),
+            Self::Count(count) => f.write_str(&grouped(*count as f64)),
+            Self::Lsn(position) => f.write_str(position),
+            Self::Series(points, what) => write!(f, "{} points of {what}", points.len()),
+        }
+    }
+}
+
+/// A value in the largest of `units` that leaves something before the point; each is a thousand of
+/// the one before.
+fn scaled(f: &mut fmt::Formatter<'_>, value: f64, units: &[&str]) -> fmt::Result {
+    match units {
+        [_, larger @ ..] if value >= 1000.0 && !larger.is_empty() => {
+            scaled(f, value / 1000.0, larger)
+        }
+        [unit, ..] if value.fract() == 0.0 => write!(f, "{value} {unit}"),
+        [unit, ..] => write!(f, "{value:.1} {unit}"),
+        [] => write!(f, "{value}"),
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The name of the file that a page's record is written to.
+pub fn file_name(page: &str, major: u16, host: &str) -> String {
+    format!("{page}.pg{major}-{host}.ndjson")
+}
+
 /// A record that cannot be read.
 #[derive(Debug)]
 pub enum BadRecord {
@@ -297,14 +347,34 @@ mod tests {
         serde_json::to_string(&Entry { at_ms: 0, event }).unwrap() + "\n"
     }
 
+    fn measure(name: &str, reading: Reading, key: bool) -> Event {
+        Event::Measure { name: name.into(), reading, key }
+    }
+
+    #[test]
+    fn a_reading_is_shown_in_the_unit_that_suits_it() {
+        for (reading, shown) in [
+            (Reading::Micros(2_661), "2.7 ms"),
+            (Reading::Micros(12_345_678), "12.3 s"),
+            (Reading::Bytes(281), "281 B"),
+            (Reading::Bytes(29_465_016), "29.5 MB"),
+            (Reading::Rate(121_000.4, "rows".into()), "121 000 rows/s"),
+            (Reading::Rate(1.5, "rows".into()), "1.50 rows/s"),
+            (Reading::Count(1_000), "1 000"),
+            (Reading::Series(vec![(0.0, 1.0)], "bytes".into()), "1 points of bytes"),
+        ] {
+            assert_eq!(reading.to_string(), shown);
+        }
+    }
+
     #[test]
     fn what_is_written_is_read_again() {
         for event in [
             Event::Ready { server_version: "17.5".into() },
             Event::Fact { name: "rows".into(), value: Fact::from(vec![true, false]) },
             Event::Fact { name: "rows".into(), value: Fact::from(["a", "b"]) },
-            Event::Measure { name: "took".into(), reading: Duration::from_millis(2).into() },
-            Event::Measure { name: "r".into(), reading: Reading::Rate(1.5, "rows".into()) },
+            measure("took", Duration::from_millis(2).into(), true),
+            measure("r", Reading::Rate(1.5, "rows".into()), false),
             Event::End { passed: true },
         ] {
             let entry = Entry { at_ms: 7, event };

@@ -33,9 +33,21 @@ pub struct Settings {
     pub conf: Option<PathBuf>,
     /// `LAB_RELAY_ADDRESS`: the address under which containers reach this process.
     pub relay_address: Option<String>,
-    /// `LAB_ALONE`: set by the program `lab`, which runs one scenario at a time; noted in the
-    /// record, because figures of tests that ran beside others are not worth quoting.
-    pub alone: bool,
+    /// `LAB_DRIVER`: who runs the scenarios.
+    pub driver: Driver,
+}
+
+/// Who runs the scenarios. Figures of those that ran beside others are not worth quoting; records
+/// say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// cargo, several at a time.
+    Cargo,
+    /// The program `lab`, one at a time. The standard input is its pipe; the end of that ends the
+    /// run, so that nothing goes on when `lab` is killed.
+    Lab,
+    /// A person, one at a time, who goes on with Enter after each step.
+    Person,
 }
 
 /// Where nodes run.
@@ -63,7 +75,7 @@ impl Default for Settings {
             records: PathBuf::from("target/lab"),
             conf: None,
             relay_address: None,
-            alone: false,
+            driver: Driver::Cargo,
         }
     }
 }
@@ -75,7 +87,15 @@ impl Settings {
     ///
     /// A value that is not understood: the error names the setting and the values it takes.
     pub fn from_env() -> Result<Self> {
-        let settings = Self::read(|name| environment(name).map(to_text))?;
+        Self::from_env_with(&[])
+    }
+
+    /// The same, where these variables have these values whatever the environment says.
+    pub fn from_env_with(given: &[(&str, String)]) -> Result<Self> {
+        let settings = Self::read(|asked| {
+            let given = given.iter().find(|(name, _)| *name == asked);
+            given.map(|(_, value)| value.clone()).or_else(|| environment(asked).map(to_text))
+        })?;
         timeout(environment("LAB_TIMEOUT").map(to_text))?;
         Ok(settings)
     }
@@ -100,7 +120,8 @@ impl Settings {
             records: given("LAB_RECORDS").map_or(default.records, PathBuf::from),
             conf: given("LAB_CONF").map(PathBuf::from),
             relay_address: given("LAB_RELAY_ADDRESS"),
-            alone: switch(given("LAB_ALONE"), "LAB_ALONE")?,
+            driver: parse(given("LAB_DRIVER"), "LAB_DRIVER", "cargo, lab, person", driver)?
+                .unwrap_or(default.driver),
         })
     }
 }
@@ -110,6 +131,15 @@ fn host(text: &str) -> Option<HostChoice> {
         "auto" => Some(HostChoice::Auto),
         "container" => Some(HostChoice::Container),
         "local" => Some(HostChoice::Local),
+        _ => None,
+    }
+}
+
+fn driver(text: &str) -> Option<Driver> {
+    match text {
+        "cargo" => Some(Driver::Cargo),
+        "lab" => Some(Driver::Lab),
+        "person" => Some(Driver::Person),
         _ => None,
     }
 }
@@ -236,7 +266,8 @@ mod tests {
             with("LAB_RELAY_ADDRESS", "10.0.0.1").unwrap().relay_address.unwrap(),
             "10.0.0.1"
         );
-        assert!(with("LAB_ALONE", "1").unwrap().alone);
+        assert_eq!(with("LAB_DRIVER", "lab").unwrap().driver, Driver::Lab);
+        assert_eq!(with("LAB_DRIVER", "person").unwrap().driver, Driver::Person);
     }
 
     #[test]

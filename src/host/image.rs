@@ -1,6 +1,7 @@
 //! Images: which of the engine's has the PostgreSQL that is asked for, how to get one, and the
 //! template made of it, with a data directory inside. It starts no server.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
 use super::Script;
 use super::container::Container;
 use super::engine::Engine;
+use super::site::Tell;
 use super::template::{INITDB, Template, fill};
 use crate::error::{Error, Result, Why};
 use crate::password::Password;
@@ -87,25 +89,39 @@ impl Engine {
         Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
     }
 
-    /// Gets the image that the settings name, or else the official one of their version.
-    pub(crate) async fn pull(&self, settings: &Settings) -> Result<Image> {
+    /// Gets the image that the settings name, or else the official one of their version, where it
+    /// may: `tell` hears how it goes.
+    pub(crate) async fn pull(&self, settings: &Settings, tell: Option<&Tell<'_>>) -> Result<Image> {
         let tag = settings.version.as_ref().map_or(TO_PULL.to_string(), Version::to_string);
         let reference = settings.image.clone().unwrap_or(format!("{}:{tag}", NAMES[0]));
         let image = named(&reference, settings.version.as_ref())?;
+        let remedy = format!(
+            "where no registry answers: fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
+             an image that is there with LAB_IMAGE; or LAB_HOST=local"
+        );
+        let Some(tell) = tell else {
+            let act = format!("looking for the image {reference}");
+            return Err(Error::missing(act, "an engine without it").remedy(remedy));
+        };
         let act = format!("pulling the image {reference}");
+        tell(&act);
         let options =
             CreateImageOptionsBuilder::new().from_image(&image.name).tag(&image.tag).build();
-        let pull =
-            self.docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) });
+        let mut layers = HashMap::new();
+        let pull = self.docker.create_image(Some(options), None, None).try_for_each(|news| {
+            let detail = news.progress_detail.and_then(|detail| detail.current.zip(detail.total));
+            layers.extend(news.id.zip(detail));
+            let (here, all) = layers
+                .values()
+                .fold((0, 0), |sum, one: &(i64, i64)| (sum.0 + one.0, sum.1 + one.1));
+            tell(&format!("{act}: {} of {} MB", here / 1_000_000, all / 1_000_000));
+            std::future::ready(Ok(()))
+        });
         let deadline = PULL.mul_f64(settings::timeout_factor());
         let pulled = match tokio::time::timeout(deadline, pull).await {
             Ok(pulled) => pulled.map_err(|source| Error::engine(act.as_str(), source)),
             Err(late) => Err(Error::engine(act.as_str(), late)),
         };
-        let remedy = format!(
-            "where no registry answers: fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
-             an image that is there with LAB_IMAGE; or LAB_HOST=local"
-        );
         pulled.map_err(|error| error.remedy(remedy))?;
         Ok(image)
     }

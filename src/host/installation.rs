@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::error::{Error, Result};
+use nix::unistd::Uid;
+
+use crate::error::{Error, Result, Why};
 use crate::settings::{self, Settings};
 use crate::version::Version;
 
@@ -93,13 +95,61 @@ impl Installation {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        let major = settings.version.as_ref().map(Version::major);
-        let package = major.map_or("postgresql".to_owned(), |major| format!("postgresql-{major}"));
-        let brew = major.map_or("postgresql".to_owned(), |major| format!("postgresql@{major}"));
+        let how = Self::how_to_install(settings).unwrap_or_else(|| {
+            "install PostgreSQL's server with this system's packages".to_owned()
+        });
         Error::missing(act, there).remedy(format!(
-            "apt-get install {package}, dnf install postgresql-server, or brew install {brew}; \
-             or set LAB_PG_BIN to the directory of its programs"
+            "{how} (cargo lab --install does it); or set LAB_PG_BIN to the directory of its programs"
         ))
+    }
+
+    /// The command line that installs PostgreSQL here, of the version that the settings name; none
+    /// where no package manager is known.
+    pub fn how_to_install(settings: &Settings) -> Option<String> {
+        let there =
+            |program: &str| settings::search_path().iter().any(|dir| dir.join(program).exists());
+        let major = settings.version.as_ref().map(Version::major);
+        let manager = ["apt-get", "dnf", "apk", "brew"].into_iter().find(|name| there(name))?;
+        let line = install_with(manager, major);
+        match manager != "brew" && !Uid::effective().is_root() {
+            true => Some(format!("sudo sh -c '{line}'")),
+            false => Some(line),
+        }
+    }
+
+    /// Runs such a command line; what it says goes where this process's words go.
+    pub async fn install(line: &str) -> Result<()> {
+        let act = "installing PostgreSQL";
+        let mut sh = super::local::command("sh");
+        let status = sh.args(["-c", line]).stdin(Stdio::null()).kill_on_drop(true).status().await;
+        match status.map_err(|source| Error::io(act, source))? {
+            done if done.success() => Ok(()),
+            failed => {
+                let (line, output) = (line.to_owned(), String::new());
+                let status = failed.code().map(i64::from);
+                Err(Error::new(act, Why::Command { line, status, output }))
+            }
+        }
+    }
+}
+
+/// The one command of a package manager. Nothing in it needs quoting inside single quotes.
+fn install_with(manager: &str, major: Option<u16>) -> String {
+    let of_major = |name: &str, mark: &str| match major {
+        Some(major) => format!("{name}{mark}{major}"),
+        None => name.to_owned(),
+    };
+    match manager {
+        "apt-get" => format!(
+            "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y {}",
+            of_major("postgresql", "-")
+        ),
+        "dnf" => "dnf install -y postgresql-server postgresql-contrib".to_owned(),
+        "apk" => {
+            let package = of_major("postgresql", "");
+            format!("apk add {package} {package}-contrib")
+        }
+        _ => format!("brew install {}", of_major("postgresql", "@")),
     }
 }
 
@@ -133,6 +183,15 @@ fn versions_of(stem: &str, programs: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_package_manager_has_its_command() {
+        assert!(install_with("apt-get", None).ends_with("apt-get install -y postgresql"));
+        assert!(install_with("apt-get", Some(17)).ends_with("postgresql-17"));
+        assert_eq!(install_with("apk", Some(17)), "apk add postgresql17 postgresql17-contrib");
+        assert_eq!(install_with("brew", Some(17)), "brew install postgresql@17");
+        assert!(!install_with("dnf", None).contains('\''));
+    }
 
     #[tokio::test]
     async fn a_directory_without_a_server_is_named_in_the_error() {

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, Uid};
 use super::engine::Engine;
 use super::local::{self, Account};
 use super::{switch, template};
-use crate::error::{Error, Result};
+use crate::error::Result;
 #[cfg(feature = "container")]
 use crate::settings::HostChoice;
 use crate::settings::Settings;
@@ -46,10 +46,8 @@ impl Leftover {
     /// Removes the templates that nothing uses now, and says which. A running container uses its
     /// image; a local server is a copy.
     pub async fn remove_templates(settings: &Settings) -> Result<Vec<String>> {
-        let cache = template::cache(Account::for_servers()?.as_ref())?;
-        let act = || format!("removing the cache {}", cache.display());
-        std::fs::remove_dir_all(&cache).map_err(|source| Error::io(act(), source))?;
-        let mut removed = vec![cache.display().to_string()];
+        let cache = template::remove_cache().await?.into_iter();
+        let mut removed: Vec<_> = cache.map(|cache| cache.display().to_string()).collect();
         removed.extend(remove_template_images(settings).await?);
         Ok(removed)
     }

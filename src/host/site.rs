@@ -24,6 +24,9 @@ use crate::notebook::Notebook;
 use crate::settings::{HostChoice, Settings};
 use crate::version::{NEWEST_KNOWN, Version};
 
+/// Hears, in a few words, how something goes that takes long.
+pub type Tell<'a> = dyn Fn(&str) + Sync + 'a;
+
 /// Where hosts come from, and why.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -41,15 +44,35 @@ enum Ground {
 
 impl Site {
     /// Chooses as the settings say. With `LAB_HOST=auto`: an engine that answers and has the image;
-    /// else an installation that fits; else an image that the engine can pull.
+    /// else an installation that fits; else an image that the engine can pull. Says what it chose on
+    /// standard error, once per process.
     pub async fn choose(settings: &Settings) -> Result<Self> {
-        let site = match settings.host {
-            HostChoice::Local => Self::local(settings, "LAB_HOST=local").await,
-            HostChoice::Container => Self::container(settings).await,
-            HostChoice::Auto => Self::auto(settings).await,
-        }?;
+        let site = Self::choose_telling(settings, &|_| {}).await?;
         site.announce();
         Ok(site)
+    }
+
+    /// The same without a word on standard error; `tell` hears how the pull of an image goes.
+    pub async fn choose_telling(settings: &Settings, tell: &Tell<'_>) -> Result<Self> {
+        Self::find(settings, Some(tell)).await
+    }
+
+    /// Chooses among what is there: nothing is pulled, and nothing is said.
+    pub(super) async fn there(settings: &Settings) -> Result<Self> {
+        Self::find(settings, None).await
+    }
+
+    async fn find(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
+        match settings.host {
+            HostChoice::Local => Self::local(settings, "LAB_HOST=local").await,
+            HostChoice::Container => Self::container(settings, pull).await,
+            HostChoice::Auto => Self::auto(settings, pull).await,
+        }
+    }
+
+    /// Makes now what the first cluster would have to wait for: the template of its nodes.
+    pub async fn prepare(&self) -> Result<()> {
+        self.template().await.map(drop)
     }
 
     async fn local(settings: &Settings, why: &str) -> Result<Self> {
@@ -60,23 +83,23 @@ impl Site {
     }
 
     #[cfg(not(feature = "container"))]
-    async fn container(_: &Settings) -> Result<Self> {
+    async fn container(_: &Settings, _: Option<&Tell<'_>>) -> Result<Self> {
         let act = "looking for a container engine";
         Err(Error::missing(act, "a lab that was built without the feature \"container\"")
             .remedy("build it with the feature \"container\", or set LAB_HOST=local"))
     }
 
     #[cfg(not(feature = "container"))]
-    async fn auto(settings: &Settings) -> Result<Self> {
+    async fn auto(settings: &Settings, _: Option<&Tell<'_>>) -> Result<Self> {
         Self::local(settings, "this lab was built without the feature \"container\"").await
     }
 
     #[cfg(feature = "container")]
-    async fn container(settings: &Settings) -> Result<Self> {
+    async fn container(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
         let engine = Engine::of_process().await?;
         let image = match engine.find_image(settings).await? {
             Some(image) => image,
-            None => engine.pull(settings).await?,
+            None => engine.pull(settings, pull).await?,
         };
         Ok(Self::on(engine, image, "LAB_HOST=container", settings))
     }
@@ -88,7 +111,7 @@ impl Site {
     }
 
     #[cfg(feature = "container")]
-    async fn auto(settings: &Settings) -> Result<Self> {
+    async fn auto(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
         if settings.bin.is_some() {
             return Self::local(settings, "LAB_PG_BIN is set").await;
         }
@@ -98,7 +121,7 @@ impl Site {
                 match Self::local(settings, "the container engine has no image of it").await {
                     Ok(local) => Ok(local),
                     Err(missing) => {
-                        Self::pulled(settings).await.map_err(|no| neither(&no, &missing))
+                        Self::pulled(settings, pull).await.map_err(|no| neither(&no, &missing))
                     }
                 }
             }
@@ -123,9 +146,9 @@ impl Site {
     }
 
     #[cfg(feature = "container")]
-    async fn pulled(settings: &Settings) -> Result<Self> {
+    async fn pulled(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
         let engine = Engine::of_process().await?;
-        let image = engine.pull(settings).await?;
+        let image = engine.pull(settings, pull).await?;
         engine.probe(&image, settings).await?;
         Ok(Self::on(engine, image, "it was pulled just now", settings))
     }
@@ -210,22 +233,25 @@ impl Site {
         Link::open(standby.name(), notebook, (bind, 0).into(), address, upstream).await
     }
 
-    /// Says what was chosen, once per process, past the capture of test harnesses.
-    fn announce(&self) {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| self.tell());
+    /// What was chosen, and a warning where this lab may not know what it chose.
+    pub fn announcement(&self) -> String {
+        let version = self.version();
+        let warning = match version.major() > NEWEST_KNOWN {
+            true => format!(
+                "\nreplication-lab: warning: PostgreSQL {version} is newer than this lab knows; \
+                 its pages may differ"
+            ),
+            false => String::new(),
+        };
+        format!("replication-lab: {self}{warning}")
     }
 
-    fn tell(&self) {
-        let _ = writeln!(std::io::stderr(), "replication-lab: {self}");
-        if self.version().major() > NEWEST_KNOWN {
-            let version = self.version();
-            let _ = writeln!(
-                std::io::stderr(),
-                "replication-lab: warning: PostgreSQL {version} is newer than this lab knows; \
-                 its pages may differ"
-            );
-        }
+    /// Says it once per process, past the capture of test harnesses.
+    fn announce(&self) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let _ = writeln!(std::io::stderr(), "{}", self.announcement());
+        });
     }
 }
 
@@ -250,5 +276,5 @@ impl fmt::Display for Site {
 fn neither(engine: &Error, installation: &Error) -> Error {
     let there = format!("{engine:?}\n  and {installation:?}").replace('\n', "\n  ");
     Error::missing("looking for somewhere to run PostgreSQL", there)
-        .remedy("either of the two will do; the shortest way is apt-get install postgresql")
+        .remedy("either of the two will do; the shortest way is cargo lab --install")
 }

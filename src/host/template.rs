@@ -92,6 +92,20 @@ impl Template {
     }
 }
 
+/// Removes the cache, and says where it was; nothing where there is none. Nobody fills it meanwhile.
+pub(crate) async fn remove_cache() -> Result<Option<PathBuf>> {
+    let account = Account::for_servers()?;
+    if !cache_path(account.as_ref()).exists() {
+        return Ok(None);
+    }
+    let lock = lock(account.as_ref()).await?;
+    let cache = cache(account.as_ref())?;
+    let act = || format!("removing the cache {}", cache.display());
+    fs::remove_dir_all(&cache).map_err(|source| Error::io(act(), source))?;
+    drop(lock);
+    Ok(Some(cache))
+}
+
 /// Beside the cache and not in it: as root, the cache is another account's.
 async fn lock(account: Option<&Account>) -> Result<File> {
     let path = cache_path(account).with_extension("lock");
@@ -138,7 +152,7 @@ async fn initdb(installation: &Installation, account: Option<&Account>, new: &Pa
 
 /// The directory of templates, 0700 and of the account that servers run under; one that is
 /// somebody else's is not used, because what is in it is run.
-pub(crate) fn cache(account: Option<&Account>) -> Result<PathBuf> {
+fn cache(account: Option<&Account>) -> Result<PathBuf> {
     let cache = cache_path(account);
     let act = || format!("making the cache directory {}", cache.display());
     let io = |source| Error::io(act(), source);

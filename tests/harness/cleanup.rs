@@ -146,6 +146,53 @@ fn what_is_to_be_kept_is_kept() {
     });
 }
 
+/// A run that is killed ends its scenario, and nothing of that is left. Method: `lab run`, kill it
+/// once its scenario has its servers, look.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_killed_run_leaves_nothing_behind() {
+    within_deadline(async move {
+        let home = directory();
+        let mut command = lab(&["run", "promote"]);
+        command.env("LAB_DIR", home.path()).env("LAB_RECORDS", home.path().join("records"));
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let traces = until("the scenario has its servers", Duration::from_secs(60), || async {
+            let Some(scenario) = child_of(run.id()) else {
+                return Ok(Seen::NotYet("no scenario runs".to_owned()));
+            };
+            let traces = Traces::of(scenario, &home)?;
+            let hosts = traces.hosts().await?.len();
+            let few = Seen::NotYet(format!("{hosts} hosts"));
+            Ok(if hosts == 2 { Seen::Done(traces) } else { few })
+        })
+        .await?;
+        send(&run, Signal::SIGKILL)?;
+        let _ = run.wait();
+        traces.vanish(AFTER_THE_FUSE).await?;
+        let status = format!("/proc/{}/status", traces.process);
+        let ended = until("the scenario's process has ended", SOON, || async {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let state = status.lines().find(|line| line.starts_with("State:"));
+            Ok(match state.map(str::to_owned) {
+                Some(runs) if !runs.contains('Z') => Seen::NotYet(runs),
+                _ => Seen::Done(()),
+            })
+        });
+        Ok(ended.await?)
+    });
+}
+
+/// The test program that a run has started, if it is there.
+#[cfg(target_os = "linux")]
+fn child_of(parent: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    let is_scenario = |pid: &&str| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains("--exact")
+    };
+    children.split_whitespace().find(is_scenario)?.parse().ok()
+}
+
 /// The pair that other tests kill, and a smoke test by itself.
 #[test]
 fn a_pair_comes_and_goes() {

@@ -33,7 +33,7 @@ const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
 )]
 #[case::no_postgresql(
     &[("LAB_HOST", "local"), NO_PROGRAMS],
-    &["PostgreSQL on this machine", "/nonexistent/bin", "apt-get install postgresql", "LAB_PG_BIN"]
+    &["PostgreSQL on this machine", "/nonexistent/bin", "install", "LAB_PG_BIN"]
 )]
 #[case::neither(
     &[("LAB_HOST", "auto"), NO_ENGINE, ("LAB_PG", "98")],

@@ -6,5 +6,6 @@ mod cleanup;
 mod errors;
 mod faults;
 mod invariants;
+mod program;
 mod shapes;
 mod support;

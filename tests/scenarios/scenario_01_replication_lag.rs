@@ -116,7 +116,7 @@ fn three_kinds_of_lag(#[context] test: Context) {
         );
         let slow = link.latency(ONE_WAY);
         let report = report(&writer).await?;
-        lab.measure("write lag", report.write_lag.unwrap_or_default());
+        lab.key_figure("write lag", report.write_lag.unwrap_or_default());
         lab.measure("flush lag", report.flush_lag.unwrap_or_default());
         lab.measure("replay lag", report.replay_lag.unwrap_or_default());
         let round_trip = report.write_lag >= Some(2 * ONE_WAY);
@@ -171,7 +171,7 @@ fn standby_down(#[context] test: Context) {
         let written = bytes_between(before, after);
         let slot = stat::slot(&writer, "standby1").await?;
         lab.measure("WAL written meanwhile", Reading::Bytes(written));
-        lab.measure("WAL retained by the slot", Reading::Bytes(slot.retained().unwrap_or(0)));
+        lab.key_figure("WAL retained by the slot", Reading::Bytes(slot.retained().unwrap_or(0)));
         let inactive = lab.must_be("is the slot active", slot.active, false);
         let stands = slot.restart_lsn.is_some() && slot.restart_lsn == idle.restart_lsn;
         let stands = lab.must_be("has its restart_lsn stayed where it was", stands, true);
@@ -185,7 +185,7 @@ fn standby_down(#[context] test: Context) {
         standby.start().await?;
         wait_for_streaming(&writer, &["standby1"]).await?;
         wait_for_no_lag(&writer, "standby1").await?;
-        lab.measure("from its start until it had everything", called.elapsed());
+        lab.key_figure("from its start until it had everything", called.elapsed());
         let slot = wait_for_slot(&writer, true).await?;
         let active = lab.must_be("is the slot active", slot.active, true);
         let reader = standby.session().await?;
@@ -240,15 +240,15 @@ async fn insert(lab: &Lab, pair: &Cluster, writer: &Session, rows: u64) -> Resul
     let wal = bytes_between(before, after);
 
     lab.measure("the insert took", took);
-    lab.measure("inserted", Reading::rate(rows, took, "rows"));
+    lab.key_figure("inserted", Reading::rate(rows, took, "rows"));
     lab.measure("WAL position before", before);
     lab.measure("WAL position after", after);
     lab.measure("WAL written", Reading::Bytes(wal));
     lab.measure("WAL per row", Reading::Bytes(wal / rows));
     lab.measure("lag, sampled every 5 ms", seen.lag("standby1"));
     lab.measure("one look of the sampler", seen.cost());
-    lab.measure("peak lag while it ran", Reading::Bytes(seen.peak("standby1").unwrap_or(0)));
-    lab.measure("lag the moment it returned", Reading::Bytes(at_return.unwrap_or(0)));
+    lab.key_figure("peak lag while it ran", Reading::Bytes(seen.peak("standby1").unwrap_or(0)));
+    lab.key_figure("lag the moment it returned", Reading::Bytes(at_return.unwrap_or(0)));
     lab.measure("from its return until all was replayed", caught_up);
     let both = [count(writer).await?, count(&reader).await?];
     lab.must_be("users on the primary and on the standby", both, [expected; 2]);

@@ -58,7 +58,7 @@ fn promote(#[context] test: Context) {
         standby.promote().await?;
         let client = pair.client(ReadWrite).await?;
         client.run(ADD).await?;
-        lab.measure("from pg_promote() to the first row that a client wrote", called.elapsed());
+        lab.key_figure("from pg_promote() to the first row that a client wrote", called.elapsed());
         let found = client.value::<String>(WHO).await?;
         let found_after = lab.must_be("the same connection string now reaches", &found, "standby1");
         let added = reader.execute(ADD, &[]).await?;
@@ -108,7 +108,7 @@ fn timeline(#[context] test: Context) {
         let after =
             lab.must_be("timeline of the WAL file and of the control file then", seen, [2, 2]);
         let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
-        lab.measure("WAL since the promotion", Reading::Bytes(bytes_between(replayed, written)));
+        lab.key_figure("WAL since the promotion", Reading::Bytes(bytes_between(replayed, written)));
         let branch = standby.branch(Timeline(2)).await?;
         let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
         let exactly = branch.at == replayed;

@@ -2,16 +2,17 @@
 //! comparison with its page. The only file that knows insta; it decides nothing about PostgreSQL.
 
 use std::any::Any;
-use std::fmt::Debug;
-use std::io::Write as _;
+use std::fmt::{Debug, Write as _};
+use std::io::{Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use replication_lab::record::{Begin, FORMAT, Fact};
-use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page, settings};
+use replication_lab::record::{self, Begin, Event, FORMAT, Fact};
+use replication_lab::settings::{self, Driver};
+use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page};
 
 /// How long a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -34,18 +35,46 @@ impl std::ops::Deref for Lab {
 impl Lab {
     async fn open(name: &str, about: &str) -> Result<Self> {
         let site = Site::choose(&Settings::from_env()?).await?;
+        if site.settings().driver == Driver::Lab {
+            std::thread::spawn(end_with_the_driver);
+        }
         let begin = Begin {
             format: FORMAT,
             page: name.to_owned(),
             about: about.to_owned(),
             postgres: site.version().to_string(),
             host: site.kind().to_owned(),
-            alone: site.settings().alone,
+            alone: site.settings().driver != Driver::Cargo,
             started: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),
         };
-        let file = format!("{name}.pg{}-{}.ndjson", site.version().major(), site.kind());
+        let file = record::file_name(name, site.version().major(), site.kind());
         let book = Notebook::create(&site.settings().records.join(file), begin)?;
         Ok(Self { book, site, clusters: Mutex::default() })
+    }
+
+    /// Begins a new step of the exercise; before a person only once the last one was looked at.
+    pub(crate) fn step(&self, title: &str) {
+        self.pause();
+        self.book.step(title);
+    }
+
+    /// Before a person, shows what the last step did and how to look at the servers, and waits for
+    /// Enter. It waits where it stands: nothing of the exercise goes on meanwhile but its servers.
+    fn pause(&self) {
+        let entries = self.book.entries();
+        let began = entries.iter().any(|entry| matches!(entry.event, Event::Step { .. }));
+        if !began || !self.is_for_a_person() {
+            return;
+        }
+        let mut told = page::last_step(&entries);
+        let clusters = self.clusters().clone();
+        for (node, line) in clusters.iter().flat_map(|cluster| cluster.psql_lines()) {
+            let _ = writeln!(told, "\n# {node}\n{line}");
+        }
+        let _ = std::io::stderr().write_all((told + "\nEnter goes on. ").as_bytes());
+        if !std::io::stdin().read_line(&mut String::new()).is_ok_and(|bytes| bytes > 0) {
+            std::process::exit(1);
+        }
     }
 
     /// Notes what was seen as a fact, and then asserts that it is what must be.
@@ -59,6 +88,10 @@ impl Lab {
         let proof = self.book.fact(name, seen.clone());
         pretty_assertions::assert_eq!(seen, expected, "{name}");
         proof
+    }
+
+    fn is_for_a_person(&self) -> bool {
+        self.site.settings().driver == Driver::Person
     }
 
     /// The major version of the servers.
@@ -126,7 +159,7 @@ impl Lab {
             Failure::Panic(_) => "an assertion failed",
         };
         let mut story = format!("\n{failure}\n\nthe notebook so far:\n");
-        story += &page::render(&self.book.entries());
+        story += &page::with_figures(&self.book.entries());
         story += "\nthe servers:\n";
         let clusters = self.clusters().clone();
         for cluster in clusters {
@@ -177,8 +210,15 @@ async fn run(
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
 ) -> Result<(), String> {
     let lab = Lab::open(name, about).await.map_err(|error| format!("{error:?}"))?;
-    let deadline = DEADLINE.mul_f64(settings::timeout_factor());
-    let done = tokio::time::timeout(deadline, body(&lab));
+    let deadline = match lab.is_for_a_person() {
+        true => Duration::MAX,
+        false => DEADLINE.mul_f64(settings::timeout_factor()),
+    };
+    let done = tokio::time::timeout(deadline, async {
+        let done = body(&lab).await;
+        lab.pause();
+        done
+    });
     let outcome = match AssertUnwindSafe(done).catch_unwind().await {
         Ok(Ok(Ok(()))) => lab.compare(name).map_err(Failure::Panic),
         Ok(Ok(Err(error))) => Err(Failure::Told(format!("{error:?}"))),
@@ -197,6 +237,15 @@ async fn run(
         Err(Failure::Told(failure)) => Err(failure),
         Err(Failure::Panic(panic)) => resume_unwind(panic),
     }
+}
+
+/// The program `lab` holds the other end of the standard input. When that has gone, so must this
+/// process; its switches then take the servers away.
+fn end_with_the_driver() {
+    let mut input = std::io::stdin();
+    let mut heard = [0; 64];
+    while input.read(&mut heard).is_ok_and(|bytes| bytes > 0) {}
+    std::process::exit(1);
 }
 
 /// What a failed test leaves: an error, or the panic of an assertion.

@@ -1,0 +1,112 @@
+//! `lab doctor`: what this machine offers, what a run would take and why, and the exact command that
+//! gets what is missing. It changes nothing without `--install`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use replication_lab::{Error, Result, Settings, Survey};
+use sysinfo::{Disks, MemoryRefreshKind, System};
+
+use super::install;
+
+/// Says what there is. The exit code is 0 when a run can start.
+pub(super) async fn run(install: bool) -> Result<ExitCode> {
+    let settings = Settings::from_env()?;
+    let survey = Survey::of(&settings).await;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for (what, seen) in rows(&survey, &settings) {
+        table.add_row([what.to_owned(), seen]);
+    }
+    for line in table.to_string().lines() {
+        let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
+    }
+    match (survey.choice, install) {
+        (Ok(_), _) => Ok(ExitCode::SUCCESS),
+        (Err(_), true) => {
+            install::choose(&settings, true, &|_| {}).await.map(|_| ExitCode::SUCCESS)
+        }
+        (Err(_), false) => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn rows(survey: &Survey, settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut rows = containers(survey);
+    let installed = survey.installed.iter();
+    let installed =
+        installed.map(|one| format!("PostgreSQL {} in {}", one.version, one.bin.display()));
+    rows.push(("installed", lines(installed, "no PostgreSQL in PATH or the usual places")));
+    let account = survey.account.as_ref().map_or_else(why, |account| format!("run as {account}"));
+    rows.push(("local servers", account));
+    rows.push(("their directory", directory(&settings.dir)));
+    rows.push(("memory", memory()));
+    let choice = survey.choice.as_ref().map_or_else(why, ToString::to_string);
+    rows.push(("a run takes", choice));
+    rows.push(("missing", missing(survey)));
+    rows
+}
+
+#[cfg(not(feature = "container"))]
+fn containers(_: &Survey) -> Vec<(&'static str, String)> {
+    vec![("container engine", "this lab was built without the feature \"container\"".to_owned())]
+}
+
+#[cfg(feature = "container")]
+fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
+    let engine = survey.engine.as_ref();
+    let engine = engine.map_or_else(why, |engine| format!("{} answers", engine.version));
+    let mut images: Vec<_> = survey.images.iter().collect();
+    images.sort_by_key(|image| image.version.major());
+    let images = images.into_iter().map(|image| format!("{}:{}", image.name, image.tag));
+    let relay = match &survey.relay {
+        None => "not tried: there is no image of it".to_owned(),
+        Some(Ok(address)) => format!("containers reach this process at {address}"),
+        Some(Err(error)) => why(error),
+    };
+    let none =
+        "none: docker pull postgres:18, or fixtures/images/build 18 where no registry answers";
+    vec![("container engine", engine), ("images", lines(images, none)), ("way back", relay)]
+}
+
+fn missing(survey: &Survey) -> String {
+    match (&survey.choice, &survey.how_to_install) {
+        (Ok(_), _) => "nothing".to_owned(),
+        (Err(_), Some(line)) => format!("a server to run: {line}   (cargo lab --install does it)"),
+        (Err(_), None) => "a server to run, or a container engine".to_owned(),
+    }
+}
+
+fn lines(found: impl Iterator<Item = String>, none: &str) -> String {
+    let found: Vec<_> = found.collect();
+    if found.is_empty() { none.to_owned() } else { found.join("\n") }
+}
+
+/// An error with all its causes.
+fn why(error: &Error) -> String {
+    format!("{error:?}")
+}
+
+fn directory(path: &Path) -> String {
+    let disks = Disks::new_with_refreshed_list();
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let below = disks.iter().filter(|disk| real.starts_with(disk.mount_point()));
+    let disk = below.max_by_key(|disk| disk.mount_point().components().count());
+    let space = disk.map_or("file system unknown".to_owned(), |disk| {
+        let free = gigabytes(disk.available_space());
+        format!("{}, {free} free", disk.file_system().to_string_lossy())
+    });
+    format!("{}: {space}", path.display())
+}
+
+fn memory() -> String {
+    let mut system = System::new();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let (all, free) = (gigabytes(system.total_memory()), gigabytes(system.available_memory()));
+    format!("{all}, {free} of it available")
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10)
+}

@@ -1,0 +1,203 @@
+//! The scenarios as a test program: built by cargo, listed, and run one test at a time in a process
+//! of its own. It knows no scenario by name and reads nothing of what they print.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use replication_lab::{Error, Result, settings};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// The test program, and where it expects to run.
+pub(super) struct Suite {
+    program: PathBuf,
+    root: PathBuf,
+}
+
+/// One test of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Test {
+    /// As the test program calls it: `scenario_04_manual_failover::promote`.
+    pub(super) name: String,
+}
+
+impl Test {
+    /// The name of its page: `scenario_04_manual_failover@promote`, and for a case of a test
+    /// (`…::resolve::case_1_rebuild`) `…@resolve_rebuild`.
+    pub(super) fn page(&self) -> String {
+        let Some((module, test)) = self.name.split_once("::") else { return self.name.clone() };
+        let Some((test, case)) = test.split_once("::case_") else {
+            return format!("{module}@{test}");
+        };
+        let case = case.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{module}@{test}{case}")
+    }
+}
+
+impl Suite {
+    /// Builds the test program; `tell` hears what is compiled.
+    pub(super) async fn build(tell: impl Fn(&str)) -> Result<Self> {
+        let act = "building the scenarios";
+        let mut cargo = program("cargo");
+        // With cargo's variables of this program, build scripts would run again at every switch
+        // between `cargo lab` and `cargo test`.
+        for variable in settings::cargo_variables() {
+            cargo.env_remove(variable);
+        }
+        cargo.args(["test", "--test", "scenarios", "--no-run", "--message-format=json"]);
+        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut cargo = cargo.kill_on_drop(true).spawn().map_err(|source| {
+            Error::told(act, source.to_string(), "cargo lab runs in a checkout, with cargo in PATH")
+        })?;
+        let (out, err) = (cargo.stdout.take(), cargo.stderr.take());
+        let (messages, said) = tokio::join!(read(out), listen(err, tell));
+        let status = cargo.wait().await;
+        match (status.is_ok_and(|status| status.success()), built(&messages)) {
+            (true, Some(suite)) => Ok(suite),
+            _ => Err(Error::told(act, said, "cargo lab runs in a checkout of replication-lab")),
+        }
+    }
+
+    /// Its scenarios that have one of `filters` in their name; all without a filter.
+    ///
+    /// # Errors
+    ///
+    /// A filter fits none: the error lists what there is.
+    pub(super) async fn scenarios(&self, filters: &[String]) -> Result<Vec<Test>> {
+        let mut list = self.command(&["--list", "--format=terse"]);
+        let listed = list.stderr(Stdio::null()).output().await;
+        let listed =
+            listed.map_err(|source| Error::told("listing", source.to_string(), "cargo test"))?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let all: Vec<_> = scenarios_in(&text).collect();
+        let unknown = filters.iter().find(|filter| all.iter().all(|test| !fits(test, filter)));
+        if let Some(unknown) = unknown {
+            let names: Vec<_> = all.iter().map(|test| test.name.as_str()).collect();
+            return Err(Error::told(
+                format!("looking for scenarios with {unknown:?} in their name"),
+                names.join("\n"),
+                "give a part of one of these names, or none for all of them",
+            ));
+        }
+        let chosen = |test: &Test| filters.is_empty() || filters.iter().any(|one| fits(test, one));
+        Ok(all.into_iter().filter(chosen).collect())
+    }
+
+    /// The checkout that it was built from.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Runs one test. Its output is captured and its standard input held: the end of that ends it.
+    pub(super) fn start(&self, test: &Test, environment: &[(&str, String)]) -> Result<Child> {
+        let mut command = self.command(&["--exact", &test.name]);
+        command.stdin(Stdio::piped()).process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.spawn(command, environment)
+    }
+
+    /// Runs one test that talks to the person itself.
+    pub(super) fn start_in_the_open(
+        &self,
+        test: &Test,
+        environment: &[(&str, String)],
+    ) -> Result<Child> {
+        self.spawn(self.command(&["--exact", "--nocapture", &test.name]), environment)
+    }
+
+    fn spawn(&self, mut command: Command, environment: &[(&str, String)]) -> Result<Child> {
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.env("INSTA_UPDATE", "no").env("INSTA_FORCE_PASS", "0");
+        command.spawn().map_err(|source| {
+            let act = format!("running {}", self.program.display());
+            Error::told(act, source.to_string(), "cargo clean, and again")
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(&self.program);
+        command.args(arguments).current_dir(&self.root).kill_on_drop(true);
+        for variable in settings::cargo_variables() {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
+
+/// What a test that ended had printed.
+pub(super) fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+fn fits(test: &Test, filter: &str) -> bool {
+    test.name.contains(filter)
+}
+
+/// The scenarios in the list of a test program, one `name: test` a line.
+fn scenarios_in(list: &str) -> impl Iterator<Item = Test> {
+    let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    let scenarios = names.filter(|name| name.starts_with("scenario_"));
+    scenarios.map(|name| Test { name: name.to_owned() })
+}
+
+/// The test program in cargo's messages, one JSON object a line.
+fn built(messages: &str) -> Option<Suite> {
+    messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_ours = message.pointer("/target/name")? == "scenarios";
+        let program = message.get("executable")?.as_str().filter(|_| is_ours)?;
+        let root = Path::new(message.get("manifest_path")?.as_str()?).parent()?;
+        Some(Suite { program: program.into(), root: root.to_owned() })
+    })
+}
+
+async fn read(from: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+    let mut text = Vec::new();
+    if let Some(mut from) = from {
+        // What could not be read is missed where it is looked for.
+        let _ = from.read_to_end(&mut text).await;
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Reads to the end, and tells every line.
+async fn listen(from: Option<impl tokio::io::AsyncRead + Unpin>, tell: impl Fn(&str)) -> String {
+    let mut said = String::new();
+    let Some(from) = from else { return said };
+    let mut lines = BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tell(line.trim());
+        said += &line;
+        said.push('\n');
+    }
+    said
+}
+
+#[expect(clippy::disallowed_methods, reason = "cli/ runs cargo and what it built")]
+fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_found_in_the_list_and_so_is_its_page() {
+        let list = "scenario_04_x::promote: test\nscenario_04_x::resolve::case_1_rebuild: test\n\
+                    support::tests::a: test\nbench_it: benchmark\n";
+        let tests: Vec<_> = scenarios_in(list).collect();
+        let pages: Vec<_> = tests.iter().map(Test::page).collect();
+        assert_eq!(pages, ["scenario_04_x@promote", "scenario_04_x@resolve_rebuild"]);
+    }
+
+    #[test]
+    fn the_program_is_found_among_the_messages_of_cargo() {
+        let library = r#"{"reason":"compiler-artifact","target":{"name":"replication_lab"},"executable":null}"#;
+        let suite = r#"{"reason":"compiler-artifact","manifest_path":"/lab/Cargo.toml","target":{"name":"scenarios"},"executable":"/t/scenarios-1"}"#;
+        let found = built(&format!("{library}\nnot json\n{suite}\n")).unwrap();
+        assert_eq!(found.program, Path::new("/t/scenarios-1"));
+        assert_eq!(found.root, Path::new("/lab"));
+        assert!(built(library).is_none());
+    }
+}

@@ -1,0 +1,84 @@
+//! The table at the end of a run: every scenario, how it went, how long it took, and its key
+//! figures, from its record. It asks no server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use replication_lab::record::{self, Entry, Event};
+
+/// How one scenario went.
+pub(super) struct Outcome {
+    pub(super) scenario: String,
+    pub(super) passed: bool,
+    pub(super) took: Duration,
+    pub(super) figures: Vec<(String, String)>,
+}
+
+/// The key figures of a record: of each name the last one. A record that cannot be read has none.
+pub(super) fn key_figures(path: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    figures_in(&record::read(&text).unwrap_or_default())
+}
+
+fn figures_in(entries: &[Entry]) -> Vec<(String, String)> {
+    let mut figures: Vec<(String, String)> = Vec::new();
+    for entry in entries {
+        let Event::Measure { name, reading, key: true } = &entry.event else { continue };
+        figures.retain(|(known, _)| known != name);
+        figures.push((name.clone(), reading.to_string()));
+    }
+    figures
+}
+
+/// The table, as text.
+pub(super) fn table(outcomes: &[Outcome]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["scenario", "", "s", "key figures"]);
+    for outcome in outcomes {
+        let figures = outcome.figures.iter().map(|(name, reading)| format!("{name}: {reading}"));
+        table.add_row([
+            outcome.scenario.clone(),
+            if outcome.passed { "passed" } else { "FAILED" }.to_owned(),
+            format!("{:.1}", outcome.took.as_secs_f64()),
+            figures.collect::<Vec<_>>().join("\n"),
+        ]);
+    }
+    if let Some(seconds) = table.column_mut(2) {
+        seconds.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines = table.to_string();
+    lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use replication_lab::record::Reading;
+
+    use super::*;
+
+    #[test]
+    fn of_a_figure_that_was_taken_often_the_last_one_counts() {
+        let entry = |name: &str, bytes, key| {
+            let (name, reading) = (name.to_owned(), Reading::Bytes(bytes));
+            Entry { at_ms: 0, event: Event::Measure { name, reading, key } }
+        };
+        let entries = [entry("peak", 1, true), entry("x", 2, false), entry("peak", 3000, true)];
+        assert_eq!(figures_in(&entries), [("peak".to_owned(), "3.0 kB".to_owned())]);
+    }
+
+    #[test]
+    fn a_row_for_every_scenario() {
+        let outcome = Outcome {
+            scenario: "scenario_04 promote".to_owned(),
+            passed: false,
+            took: Duration::from_millis(2340),
+            figures: vec![("a".to_owned(), "1 B".to_owned()), ("b".to_owned(), "2 B".to_owned())],
+        };
+        let table = table(&[outcome]);
+        for part in ["scenario_04 promote", "FAILED", "2.3", "a: 1 B", "b: 2 B"] {
+            assert!(table.contains(part), "{part:?} is missing in:\n{table}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a person sees while a run goes on: on a terminal the current scenario, its step, the time
+//! and a bar for the whole; elsewhere plain lines. It decides nothing.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Where the news of a run goes.
+pub(super) enum View {
+    /// A terminal that is drawn on.
+    Live(Live),
+    /// Lines on standard output.
+    Plain,
+    /// Nothing but failures.
+    Quiet,
+}
+
+pub(super) struct Live {
+    screen: MultiProgress,
+    now: ProgressBar,
+    whole: ProgressBar,
+}
+
+impl View {
+    pub(super) fn new(quiet: bool, in_the_open: bool) -> Self {
+        match (quiet, std::io::stderr().is_terminal() && !in_the_open) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Live(Live::new()),
+            (false, false) => Self::Plain,
+        }
+    }
+
+    /// Something that comes before the scenarios: a build, a pull.
+    pub(super) fn preparing(&self, what: &str) {
+        if let Self::Live(live) = self {
+            live.now.set_message(what.to_owned());
+        }
+    }
+
+    /// Now there are so many scenarios to run.
+    pub(super) fn begins(&self, count: usize) {
+        match self {
+            Self::Live(live) => {
+                live.whole.set_length(count as u64);
+                live.whole.reset_elapsed();
+                live.whole.enable_steady_tick(Duration::from_millis(200));
+            }
+            Self::Plain => print(&format!("scenarios to run, one at a time: {count}")),
+            Self::Quiet => {}
+        }
+    }
+
+    /// What the current scenario does now.
+    pub(super) fn doing(&self, scenario: &str, step: &str) {
+        if let Self::Live(live) = self {
+            live.now.set_message(format!("{scenario}  {}", style(step).dim()));
+        }
+    }
+
+    /// A scenario begins.
+    pub(super) fn starts(&self, scenario: &str) {
+        if let Self::Live(live) = self {
+            live.now.reset_elapsed();
+            live.now.set_message(scenario.to_owned());
+        }
+    }
+
+    /// A scenario ended; `told` is what it said, if it failed.
+    pub(super) fn ended(&self, scenario: &str, took: Duration, told: Option<&str>) {
+        let word = match told {
+            None => style("passed").green(),
+            Some(_) => style("FAILED").red().bold(),
+        };
+        let row = format!("{word}  {:>6.1} s  {scenario}", took.as_secs_f64());
+        match self {
+            Self::Live(live) => {
+                let _ = live.screen.println(row);
+                live.whole.inc(1);
+            }
+            Self::Plain => print(&row),
+            Self::Quiet if told.is_some() => print(&row),
+            Self::Quiet => {}
+        }
+        if let Some(told) = told {
+            self.say(told);
+        }
+    }
+
+    /// Something that everybody must see.
+    pub(super) fn say(&self, text: &str) {
+        match self {
+            Self::Live(live) => drop(live.screen.println(text)),
+            Self::Plain | Self::Quiet => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+        }
+    }
+
+    /// Nothing more is drawn.
+    pub(super) fn ends(&self) {
+        if let Self::Live(live) = self {
+            live.now.finish_and_clear();
+            live.whole.finish_and_clear();
+        }
+    }
+}
+
+impl Live {
+    fn new() -> Self {
+        let screen = MultiProgress::new();
+        let style = |template: &str| {
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let now = ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}"));
+        let whole = ProgressBar::new(0).with_style(style("  {bar:30} {pos} of {len}, {elapsed}"));
+        let (now, whole) = (screen.add(now), screen.add(whole));
+        now.enable_steady_tick(Duration::from_millis(100));
+        Self { screen, now, whole }
+    }
+}
+
+fn print(row: &str) {
+    let _ = writeln!(std::io::stdout(), "{row}");
+}

@@ -1,0 +1,73 @@
+//! What this machine offers for a run, and what a run would take: for people who ask before they
+//! start. It starts a container to try the way back from it, and leaves nothing.
+
+use std::sync::Arc;
+
+#[cfg(feature = "container")]
+use super::engine::Engine;
+#[cfg(feature = "container")]
+use super::image::Image;
+use super::installation::Installation;
+use super::local::Account;
+use super::site::Site;
+use crate::error::Result;
+use crate::settings::Settings;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Survey {
+    /// The container engine, or why there is none.
+    #[cfg(feature = "container")]
+    pub engine: Result<Arc<Engine>>,
+    /// The images of PostgreSQL that it has.
+    #[cfg(feature = "container")]
+    pub images: Vec<Image>,
+    /// The address under which containers reach this process, or why they do not; nothing where it
+    /// was not tried, for want of an image.
+    #[cfg(feature = "container")]
+    pub relay: Option<Result<String>>,
+    /// What is installed on this machine.
+    pub installed: Vec<Installation>,
+    /// The account that local servers run under.
+    pub account: Result<String>,
+    /// What a run takes with these settings, or why it cannot.
+    pub choice: Result<Site>,
+    /// The command that installs PostgreSQL here.
+    pub how_to_install: Option<String>,
+}
+
+impl Survey {
+    /// Looks at everything that there is.
+    pub async fn of(settings: &Settings) -> Self {
+        #[cfg(feature = "container")]
+        let engine = Engine::of_process().await;
+        #[cfg(feature = "container")]
+        let (images, relay) = match &engine {
+            Ok(engine) => {
+                (engine.images().await.unwrap_or_default(), relay(engine, settings).await)
+            }
+            Err(_) => (Vec::new(), None),
+        };
+        Self {
+            #[cfg(feature = "container")]
+            engine,
+            #[cfg(feature = "container")]
+            images,
+            #[cfg(feature = "container")]
+            relay,
+            installed: Installation::all(settings).await,
+            account: Account::for_servers()
+                .map(|account| account.map_or("you".to_owned(), |account| account.name)),
+            choice: Site::there(settings).await,
+            how_to_install: Installation::how_to_install(settings),
+        }
+    }
+}
+
+#[cfg(feature = "container")]
+async fn relay(engine: &Arc<Engine>, settings: &Settings) -> Option<Result<String>> {
+    let image = engine.find_image(settings).await.ok().flatten()?;
+    let probed = engine.probe(&image, settings).await;
+    let route = probed.map(|()| engine.relay.get().map(|route| route.address.clone()));
+    Some(route.map(Option::unwrap_or_default))
+}

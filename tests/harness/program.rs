@@ -1,0 +1,112 @@
+//! The program `lab` as a person uses it: what it says, and its exit code. Method: it is run.
+
+use std::path::Path;
+use std::process::Output;
+
+use pretty_assertions::assert_eq;
+use replication_lab::record::{self, Event};
+
+use crate::support::{Outcome, directory, lab, within_deadline};
+
+/// A run says a line for every scenario, shows its key figures, and leaves its record.
+#[test]
+fn a_run_tells_how_it_went_and_leaves_a_record() {
+    within_deadline(async move {
+        let records = directory();
+        let ran = run(&["run", "promote"], records.path())?;
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{}{said}", String::from_utf8_lossy(&ran.stderr));
+        for part in [
+            "scenarios to run, one at a time: 1\n",
+            "passed  ",
+            "scenario 04 manual failover: promote",
+            "from pg_promote() to the first row that a client wrote: ",
+            "1 passed, 0 failed; records in ",
+        ] {
+            assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+        }
+        let written: Vec<_> = std::fs::read_dir(records.path())?.collect::<Result<_, _>>()?;
+        assert_eq!(written.len(), 1, "one record");
+        let text = std::fs::read_to_string(written.first().ok_or("a record")?.path())?;
+        let entries = record::read(&text)?;
+        let alone =
+            entries.iter().any(|entry| matches!(&entry.event, Event::Begin(begin) if begin.alone));
+        assert!(alone, "a run's record says that its scenario ran alone");
+        Ok(())
+    });
+}
+
+/// Quiet is quiet.
+#[test]
+fn a_quiet_run_that_passes_says_nothing() {
+    within_deadline(async move {
+        let records = directory();
+        let ran = run(&["run", "timeline", "--quiet"], records.path())?;
+        assert_eq!((ran.status.code(), text(&ran)), (Some(0), String::new()));
+        Ok(())
+    });
+}
+
+/// What does not exist is told with what does, before any server starts.
+#[test]
+fn a_run_of_nothing_lists_what_there_is() {
+    within_deadline(async move {
+        let records = directory();
+        let ran = run(&["run", "promote", "99"], records.path())?;
+        let said = text(&ran);
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        assert!(said.contains("scenarios with \"99\""), "{said}");
+        assert!(said.contains("\nscenario_04_manual_failover::promote\n"), "{said}");
+        Ok(())
+    });
+}
+
+/// A scenario that fails is told with its reason, and the exit code is 1. Method: a configuration
+/// that no server starts with.
+#[test]
+fn a_run_that_fails_tells_the_story_and_says_so() {
+    within_deadline(async move {
+        let records = directory();
+        let conf = records.path().join("extra.conf");
+        std::fs::write(&conf, "shared_buffers = 'lots'\n")?;
+        let mut command = lab(&["run", "promote", "--quiet"]);
+        command.env("LAB_CONF", conf).env("LAB_RECORDS", records.path());
+        let ran = command.output()?;
+        let said = text(&ran);
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        for part in ["FAILED  ", "scenario 04 manual failover: promote", "\"shared_buffers\""] {
+            assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+        }
+        Ok(())
+    });
+}
+
+/// The doctor says what there is and what gets what is missing. Method: no engine answers, and no
+/// version 98 is installed.
+#[test]
+fn the_doctor_names_what_is_missing() {
+    within_deadline(async move {
+        let mut command = lab(&["doctor"]);
+        for name in ["LAB_HOST", "LAB_IMAGE", "LAB_PG_BIN", "LAB_CONF"] {
+            command.env_remove(name);
+        }
+        command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").env("LAB_PG", "98");
+        let ran = command.output()?;
+        let said = text(&ran);
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        for part in ["container engine", "installed", "memory", "a run takes", "missing"] {
+            assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+        }
+        assert!(!said.contains("panicked"), "{said}");
+        Ok(())
+    });
+}
+
+fn run(arguments: &[&str], records: &Path) -> Outcome<Output> {
+    Ok(lab(arguments).env("LAB_RECORDS", records).output()?)
+}
+
+fn text(ran: &Output) -> String {
+    let both = [ran.stdout.as_slice(), ran.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
