@@ -1,6 +1,7 @@
 //! What this machine offers for a run, and what a run would take: for people who ask before they
 //! start. It starts a container to try the way back from it, and leaves nothing.
 
+#[cfg(feature = "container")]
 use std::sync::Arc;
 
 #[cfg(feature = "container")]
