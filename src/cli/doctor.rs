@@ -10,6 +10,7 @@ use replication_lab::{Error, Result, Settings, Survey};
 use sysinfo::{Disks, MemoryRefreshKind, System};
 
 use super::install;
+use super::view::View;
 
 /// Says what there is. The exit code is 0 when a run can start.
 pub(super) async fn run(install: bool) -> Result<ExitCode> {
@@ -26,7 +27,7 @@ pub(super) async fn run(install: bool) -> Result<ExitCode> {
     match (survey.choice, install) {
         (Ok(_), _) => Ok(ExitCode::SUCCESS),
         (Err(_), true) => {
-            install::choose(&settings, true, &|_| {}).await.map(|_| ExitCode::SUCCESS)
+            install::choose(&settings, true, &View::Plain).await.map(|_| ExitCode::SUCCESS)
         }
         (Err(_), false) => Ok(ExitCode::FAILURE),
     }

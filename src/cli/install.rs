@@ -3,20 +3,25 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use replication_lab::{Error, Installation, Result, Settings, Site, Tell};
+use replication_lab::{Error, Installation, Result, Settings, Site};
+
+use super::view::View;
 
 /// Chooses where to run. Where nothing serves, installs PostgreSQL if `install` says so or a person
 /// at the terminal does, and chooses again.
-pub(super) async fn choose(settings: &Settings, install: bool, tell: &Tell<'_>) -> Result<Site> {
-    let nothing = match Site::choose_telling(settings, tell).await {
+pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> Result<Site> {
+    let tell = |news: &str| view.preparing(news);
+    let nothing = match Site::choose_telling(settings, &tell).await {
         Ok(site) => return Ok(site),
         Err(nothing) => nothing,
     };
+    view.hide();
     match command(settings, &nothing) {
         Some(line) if install || agreed(&nothing, &line) => {
             let _ = writeln!(std::io::stderr(), "lab: {line}");
             Installation::install(&line).await?;
-            Site::choose_telling(settings, tell).await
+            view.show();
+            Site::choose_telling(settings, &tell).await
         }
         _ => Err(nothing),
     }

@@ -53,7 +53,7 @@ async fn run_in(
     view: &View,
 ) -> Result<Vec<Outcome>> {
     view.preparing("looking for somewhere to run");
-    let place = install::choose(settings, install, &|news| view.preparing(news)).await?;
+    let place = install::choose(settings, install, view).await?;
     if !matches!(view, View::Quiet) {
         view.say(&place.announcement());
     }

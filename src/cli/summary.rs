@@ -65,7 +65,7 @@ mod tests {
             Entry { at_ms: 0, event: Event::Measure { name, reading, key } }
         };
         let entries = [entry("peak", 1, true), entry("x", 2, false), entry("peak", 3000, true)];
-        assert_eq!(figures_in(&entries), [("peak".to_owned(), "3.0 kB".to_owned())]);
+        assert_eq!(figures_in(&entries), [("peak".to_owned(), "3 kB".to_owned())]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Where the news of a run goes.
 pub(super) enum View {
@@ -85,6 +85,20 @@ impl View {
         }
         if let Some(told) = told {
             self.say(told);
+        }
+    }
+
+    /// Leaves the terminal to others.
+    pub(super) fn hide(&self) {
+        if let Self::Live(live) = self {
+            live.screen.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// Draws again.
+    pub(super) fn show(&self) {
+        if let Self::Live(live) = self {
+            live.screen.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
 

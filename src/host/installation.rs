@@ -141,7 +141,8 @@ fn install_with(manager: &str, major: Option<u16>) -> String {
     };
     match manager {
         "apt-get" => format!(
-            "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y {}",
+            "apt-get update && DEBIAN_FRONTEND=noninteractive \
+             apt-get install -y --no-install-recommends {}",
             of_major("postgresql", "-")
         ),
         "dnf" => "dnf install -y postgresql-server postgresql-contrib".to_owned(),
@@ -186,8 +187,8 @@ mod tests {
 
     #[test]
     fn every_package_manager_has_its_command() {
-        assert!(install_with("apt-get", None).ends_with("apt-get install -y postgresql"));
-        assert!(install_with("apt-get", Some(17)).ends_with("postgresql-17"));
+        assert!(install_with("apt-get", None).ends_with(" postgresql"));
+        assert!(install_with("apt-get", Some(17)).ends_with(" postgresql-17"));
         assert_eq!(install_with("apk", Some(17)), "apk add postgresql17 postgresql17-contrib");
         assert_eq!(install_with("brew", Some(17)), "brew install postgresql@17");
         assert!(!install_with("dnf", None).contains('\''));
