@@ -19,7 +19,7 @@ use crate::node::Node;
 use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
-use crate::session::Session;
+use crate::session::{CONNECT, Session};
 use crate::settings::{self, Settings};
 use crate::stat;
 use crate::topology::{PRIMARY, Standby, Topology};
@@ -246,6 +246,19 @@ impl Cluster {
     pub async fn wait_for_catchup(&self, standby: &str) -> Result<crate::wal::Lsn> {
         let standby = self.node(standby)?.session_unnoted().await?;
         wait_for_catchup(&self.primary().session_unnoted().await?, &standby).await
+    }
+
+    /// How a client connects that has these nodes in its connection string, in this order (manual:
+    /// Specifying Multiple Hosts). Its first server that answers and fits is taken.
+    pub fn config_of(&self, nodes: &[&str]) -> Result<tokio_postgres::Config> {
+        let mut config = tokio_postgres::Config::new();
+        config.user("postgres").dbname("postgres").password(self.passwords.superuser.as_str());
+        config.connect_timeout(CONNECT.mul_f64(settings::timeout_factor()));
+        for name in nodes {
+            let (host, port) = self.node(name)?.endpoint().host_and_port();
+            config.host(host).port(port);
+        }
+        Ok(config)
     }
 
     /// A client that knows every node, tries one after the other and stays where the session has

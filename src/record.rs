@@ -196,6 +196,12 @@ facts! {
     &Refusal, value => Self::Text(value.to_string());
 }
 
+impl<A: Into<Fact>, B: Into<Fact>> From<(A, B)> for Fact {
+    fn from((one, other): (A, B)) -> Self {
+        Self::List(vec![one.into(), other.into()])
+    }
+}
+
 /// What may be absent: a null column.
 impl<T: Into<Fact>> From<Option<T>> for Fact {
     fn from(value: Option<T>) -> Self {

@@ -26,7 +26,31 @@ pub enum Seen<T> {
 ///
 /// A probe's error counts as "not yet" and is what was seen last: a server that starts up refuses
 /// connections for a while.
-pub async fn until<T, F>(what: &str, deadline: Duration, mut probe: impl FnMut() -> F) -> Result<T>
+pub async fn until<T, F>(what: &str, deadline: Duration, probe: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Seen<T>>>,
+{
+    look(what, deadline, STEP, probe).await
+}
+
+/// The same without a pause between two looks, where the moment itself is what is measured.
+pub async fn until_at_once<T, F>(
+    what: &str,
+    deadline: Duration,
+    probe: impl FnMut() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<Seen<T>>>,
+{
+    look(what, deadline, Duration::ZERO, probe).await
+}
+
+async fn look<T, F>(
+    what: &str,
+    deadline: Duration,
+    step: Duration,
+    mut probe: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<Seen<T>>>,
 {
@@ -48,7 +72,7 @@ where
                 Why::Deadline { waited, last },
             ));
         }
-        pause(STEP).await;
+        pause(step).await;
     }
 }
 
@@ -73,7 +97,9 @@ where
 /// Leaves something alone for a moment, between two tries of it.
 #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
 pub(crate) async fn pause(step: Duration) {
-    tokio::time::sleep(step).await;
+    if !step.is_zero() {
+        tokio::time::sleep(step).await;
+    }
 }
 
 #[cfg(test)]
