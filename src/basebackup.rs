@@ -1,5 +1,5 @@
 //! A standby's data directory: a base backup over its link, or the template that its primary started
-//! from. Nothing here starts a server.
+//! from; or a server told to follow. Nothing here starts one.
 
 use crate::conf::{Conf, conninfo};
 use crate::error::Result;
@@ -41,7 +41,7 @@ pub async fn base_backup(node: &Node, source: &Source<'_>, conf: &Conf) -> Resul
          pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot}"
     );
     let script = Script::new(line).with("UPSTREAM", source.conninfo());
-    node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await
+    node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await.map(drop)
 }
 
 /// Fills a node's empty data directory from the template, as a standby where there is somebody to
@@ -54,12 +54,25 @@ pub(crate) async fn from_template(
 ) -> Result<()> {
     let mut fill = template.fill();
     if let Some(source) = source {
-        let password = conninfo(&[("password", source.password.as_str())]);
-        let auto = Conf::new().set("primary_conninfo", format!("{} {password}", source.conninfo()));
-        let slot = source.slot.into_iter();
-        let auto = slot.fold(auto, |auto, slot| auto.set("primary_slot_name", slot));
-        fill.line += " && : >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf";
-        fill = fill.with("AUTO", auto.lines());
+        fill.line += " && ";
+        fill.line += FOLLOW;
+        fill = fill.with("AUTO", auto_conf(source));
     }
-    node.prepare(fill, conf).await
+    node.prepare(fill, conf).await.map(drop)
+}
+
+/// Makes a stopped node a standby, as `pg_basebackup -R` would have.
+pub(crate) async fn follow(node: &Node, source: &Source<'_>) -> Result<()> {
+    let script = Script::new(format!("cd \"$PGDATA\" && {FOLLOW}"));
+    node.run_noting(FOLLOW, &script.with("AUTO", auto_conf(source))).await.map(drop)
+}
+
+const FOLLOW: &str = ": >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf";
+
+/// How to reach the upstream, as lines of `postgresql.auto.conf`.
+fn auto_conf(source: &Source<'_>) -> String {
+    let password = conninfo(&[("password", source.password.as_str())]);
+    let auto = Conf::new().set("primary_conninfo", format!("{} {password}", source.conninfo()));
+    let slot = source.slot.into_iter();
+    slot.fold(auto, |auto, slot| auto.set("primary_slot_name", slot)).lines()
 }

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio_postgres::config::TargetSessionAttrs;
 
-use crate::basebackup::{REPLICATOR, Source, base_backup, from_template};
+use crate::basebackup::{REPLICATOR, Source, base_backup, follow, from_template};
 use crate::catchup::{wait_for_catchup, wait_for_streaming, wait_for_sync};
 use crate::conf::{Conf, conninfo};
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ use crate::node::Node;
 use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
+use crate::rewind::{REWINDER, rewind};
 use crate::session::{CONNECT, Session};
 use crate::settings::{self, Settings};
 use crate::stat;
@@ -46,9 +47,8 @@ struct Passwords {
     rewinder: Password,
 }
 
-/// The role that `pg_rewind` connects as, and the only functions it may call beside everybody's
-/// (manual: `pg_rewind`, Notes).
-const REWINDER: &str = "rewinder";
+/// The only functions that the role of `pg_rewind` may call beside everybody's (manual:
+/// `pg_rewind`, Notes).
 const FOR_REWIND: &str = "pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), \
                           pg_read_binary_file(text), \
                           pg_read_binary_file(text, bigint, bigint, boolean)";
@@ -114,11 +114,12 @@ impl Cluster {
         }
     }
 
+    /// Every node has a way to whom it follows, the primary too: it may follow somebody one day.
     async fn open_links(&mut self, site: &Site) -> Result<()> {
-        for standby in self.topology.standbys() {
-            let upstream = self.node(&standby.upstream)?.endpoint();
-            let node = self.node(&standby.name)?;
-            self.links.push(site.link(node, &self.notebook, upstream).await?);
+        for node in &self.nodes {
+            let standby = self.topology.standbys().iter().find(|one| one.name == node.name());
+            let upstream = self.node(standby.map_or(PRIMARY, |standby| &standby.upstream))?;
+            self.links.push(site.link(node, &self.notebook, upstream.endpoint()).await?);
         }
         Ok(())
     }
@@ -135,7 +136,7 @@ impl Cluster {
     }
 
     async fn launch_node(&self, node: &Node, template: &Template) -> Result<()> {
-        let source = self.source_of(node.name());
+        let source = (node.name() != PRIMARY).then(|| self.source(node.name())).transpose()?;
         from_template(node, template, source.as_ref(), &self.conf_of(node)).await?;
         node.launch().await
     }
@@ -196,13 +197,6 @@ impl Cluster {
         }
     }
 
-    fn source_of(&self, node: &str) -> Option<Source<'_>> {
-        let mut standbys = std::iter::zip(self.topology.standbys(), &self.links);
-        let (standby, link) = standbys.find(|(standby, _)| standby.name == node)?;
-        let slot = standby.slot.then_some(standby.name.as_str());
-        Some(Source { link, password: &self.passwords.replicator, slot })
-    }
-
     /// The node that was the primary when the cluster started.
     pub fn primary(&self) -> &Node {
         #[expect(clippy::indexing_slicing, reason = "build puts the primary first")]
@@ -222,24 +216,56 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Makes a stopped standby anew from its upstream, with a base backup over its link.
-    pub async fn rebuild(&self, standby: &str) -> Result<()> {
-        let node = self.node(standby)?;
-        base_backup(node, &self.source(standby)?, &self.conf_of(node)).await
+    /// Makes a stopped node anew from its upstream, with a base backup over its link. It is a standby
+    /// then.
+    pub async fn rebuild(&self, node: &str) -> Result<()> {
+        let source = self.source(node)?;
+        let node = self.node(node)?;
+        base_backup(node, &source, &self.conf_of(node)).await
     }
 
-    /// How a standby reaches its upstream: for a base backup of one's own.
-    pub fn source(&self, standby: &str) -> Result<Source<'_>> {
-        self.source_of(standby).ok_or_else(|| {
-            let names = self.topology.standbys().iter().map(|one| one.name.as_str());
-            let names: Vec<_> = names.collect();
-            Error::missing(format!("looking for a standby {standby:?}"), names.join(", "))
-        })
+    /// Rewinds a stopped node that diverged to the history of its upstream, over its link (manual:
+    /// `pg_rewind`), and gives what that said. The upstream must have made a checkpoint since it was
+    /// promoted. It is no standby yet: see [`follow`](Self::follow).
+    pub async fn rewind(&self, node: &str) -> Result<String> {
+        let source = self.source(node)?;
+        let node = self.node(node)?;
+        rewind(node, &source, &self.passwords.rewinder, &self.conf_of(node)).await
     }
 
-    /// The way from a standby to its upstream.
-    pub fn link(&self, standby: &str) -> Result<&Link> {
-        self.source(standby).map(|source| source.link)
+    /// Leads a node's link to another upstream from now on, and makes its slot there if it uses one.
+    /// The node itself is told nothing.
+    pub async fn lead(&self, node: &str, upstream: &str) -> Result<()> {
+        let (source, upstream) = (self.source(node)?, self.node(upstream)?);
+        source.link.lead_to(upstream.endpoint());
+        let Some(slot) = source.slot else { return Ok(()) };
+        let sql = format!(
+            "SELECT pg_create_physical_replication_slot('{slot}', true) \
+             WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{slot}')"
+        );
+        upstream.session().await?.run(&sql).await
+    }
+
+    /// Makes a stopped node a standby of whom its link leads to, with the data it has.
+    pub async fn follow(&self, node: &str) -> Result<()> {
+        follow(self.node(node)?, &self.source(node)?).await
+    }
+
+    /// How a node reaches its upstream: for a base backup of one's own. That of a node that is the
+    /// primary leads to itself until [`lead`](Self::lead) says otherwise.
+    pub fn source(&self, node: &str) -> Result<Source<'_>> {
+        let name = self.node(node)?.name();
+        let standby = self.topology.standbys().iter().find(|standby| standby.name == name);
+        let slot = standby.is_none_or(|standby| standby.slot).then_some(name);
+        Ok(Source { link: self.link(node)?, password: &self.passwords.replicator, slot })
+    }
+
+    /// The way from a node to its upstream.
+    pub fn link(&self, node: &str) -> Result<&Link> {
+        let known = self.node(node)?.name();
+        let mut links = std::iter::zip(&self.nodes, &self.links);
+        let link = links.find(|(node, _)| node.name() == known).map(|(_, link)| link);
+        link.ok_or_else(|| Error::missing(format!("looking for the link of {node:?}"), "none yet"))
     }
 
     /// Waits until this standby has replayed all that the primary has written by now.

@@ -55,6 +55,7 @@ pub mod page;
 mod password;
 pub mod record;
 pub mod refusal;
+mod rewind;
 pub mod sampler;
 mod session;
 pub mod settings;

@@ -88,7 +88,8 @@ impl Node {
     }
 
     /// Runs what fills the data directory, and then writes the configuration over what came with it.
-    pub(crate) async fn prepare(&self, fill: Script, conf: &Conf) -> Result<()> {
+    /// Gives what that said.
+    pub(crate) async fn prepare(&self, fill: Script, conf: &Conf) -> Result<String> {
         let line = format!(
             "{} && printf %s \"$HBA\" >pg_hba.conf && printf %s \"$CONF\" >postgresql.conf",
             fill.line
@@ -96,7 +97,7 @@ impl Node {
         let script = Script { line, environment: fill.environment };
         let conf = self.base_conf().and(conf).lines();
         let script = script.with("HBA", HBA).with("CONF", conf);
-        self.run_noting(&fill.line, &script).await.map(drop)
+        self.run_noting(&fill.line, &script).await
     }
 
     fn base_conf(&self) -> Conf {
@@ -219,7 +220,7 @@ impl Node {
         self.run_noting(line, &Script::new(line)).await
     }
 
-    async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
+    pub(crate) async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
         self.note_command(line);
         self.host.run(script).await.map_err(|error| error.on(&self.name))
     }

@@ -75,7 +75,15 @@ fn every_page_belongs_to_a_test() {
         let test = rest.split('.').next().unwrap_or_default();
         let source = read(&root().join(format!("tests/scenarios/{module}.rs")));
         assert!(is_page(&page), "{page} is no accepted page");
-        assert!(source.contains(&format!("fn {test}(")), "{page} belongs to no test");
+        let cases = test.match_indices('_').any(|(at, _)| {
+            let (test, case) = (test.get(..at), test.get(at + 1..));
+            let is_there =
+                |words: Option<String>| words.is_some_and(|words| source.contains(&words));
+            is_there(test.map(|test| format!("fn {test}(")))
+                && is_there(case.map(|case| format!("#[case::{case}(")))
+        });
+        let whole = source.contains(&format!("fn {test}("));
+        assert!(whole || cases, "{page} belongs to no test");
     }
 }
 

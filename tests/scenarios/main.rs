@@ -1,6 +1,7 @@
 //! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
 
 mod repeat;
+mod resolution;
 mod scenario_01_replication_lag;
 mod scenario_02_read_distribution;
 mod scenario_03_read_only;

@@ -5,15 +5,19 @@
 //! name is that count, and its history file says where it branched off and why. A GTID identifies
 //! a transaction; a timeline identifies a history.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use replication_lab::catchup::wait_for_replay_of;
+use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
 use replication_lab::record::Reading;
+use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
-use replication_lab::{Result, Session, Shutdown, Topology};
+use replication_lab::{
+    Cluster, Direction, Node, Proof, Refusal, Result, Session, Shutdown, Topology, stat,
+};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
+use crate::resolution::Resolution;
 use crate::support::{Lab, scenario};
 
 const FILL: &str = "INSERT INTO products (name, price) \
@@ -123,6 +127,202 @@ fn timeline(#[context] test: Context) {
         lab.learn("The new timeline begins where replay ended, and nowhere earlier.", [&exactly]);
         Ok(())
     });
+}
+
+/// A timeline does not prevent split brain. It makes it visible, and a server that diverged refuses to
+/// follow.
+///
+/// Method: promote the standby while the primary runs, write on both, make the old primary follow the
+/// new one as it is; start it, and start it once more.
+#[rstest]
+fn split_brain(#[context] test: Context) {
+    let about =
+        "A timeline does not prevent split brain: it makes it visible and refuses to merge it";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("The standby is promoted while the primary runs; both take writes");
+        let pair = lab.start(Topology::pair()).await?;
+        let (old, new) = (pair.primary(), pair.node("standby1")?);
+        let (on_old, on_new) = diverge(&pair).await?;
+        let both = [rows(&on_old).await?, rows(&on_new).await?];
+        let counts = lab.must_be("rows on the old and on the new primary", both, [1001, 1001]);
+        let seen = [sums(&on_old).await?, sums(&on_new).await?];
+        let differ = lab.must_be("are they the same rows", seen[0] == seen[1], false);
+        let seen = [timelines(&on_old).await?[0], timelines(&on_new).await?[0]];
+        let visible = lab.must_be("timelines of their WAL", seen, [1, 2]);
+
+        lab.step("The old one is told to follow the new one, with the data it has");
+        old.stop(Shutdown::Fast).await?;
+        pair.lead("primary", "standby1").await?;
+        pair.follow("primary").await?;
+        old.start().await?;
+        let forked = wait_for_log(old, "forked off current database system timeline").await?;
+        let told = lab.fact("what its log says", &forked);
+        let reader = old.session().await?;
+        let recovers: bool = reader.value("SELECT pg_is_in_recovery()").await?;
+        let serves = lab.must_be("does it serve reads, in recovery", recovers, true);
+        stays_behind(&reader).await?;
+        let arrived = count(&reader, OURS).await?;
+        let away = lab.must_be("rows of the new primary that have arrived", arrived, 0);
+
+        lab.step("It is started once more");
+        old.stop(Shutdown::Fast).await?;
+        let ended = old.start().await.err().is_some_and(|error| error.is_ended());
+        let ended = lab.must_be("does it end by itself", ended, true);
+        let refused = wait_for_log(old, "FATAL:  requested timeline 2 is not a child").await?;
+        lab.must_be("new primary still takes writes: rows added", new_row(new).await?, 1);
+        let refused = lab.fact("what its log says then", &refused);
+
+        lab.learn(
+            "Nothing prevents split brain: the old primary knows nothing of the promotion, and takes \
+             writes as long as clients reach it.",
+            [&counts, &differ],
+        );
+        lab.learn("The timelines make it visible.", [&visible]);
+        lab.learn(
+            "A server that has WAL past the fork is not merged: it serves old reads, gets nothing of the \
+             new timeline, and does not start again.",
+            [&told, &serves, &away, &ended, &refused],
+        );
+        Ok(())
+    });
+}
+
+/// An old primary that stopped before the promotion, and has nothing that the new one lacks, follows
+/// it without rewind or rebuild.
+///
+/// Method: stop the primary, promote when everything was replayed, make the old one follow.
+#[rstest]
+fn clean_rejoin(#[context] test: Context) {
+    let about = "An old primary with nothing past the fork follows the new one as it is";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("The primary stops, and the standby, which has everything, is promoted");
+        let pair = lab.start(Topology::pair()).await?;
+        let (old, new) = (pair.primary(), pair.node("standby1")?);
+        let writer = old.session().await?;
+        writer.run_file("fixtures/sql/shop.sql").await?;
+        writer.run(FILL).await?;
+        let reader = new.session().await?;
+        old.stop(Shutdown::Fast).await?;
+        wait_for_replay_of(&reader, old.last_checkpoint().await?).await?;
+        new.promote().await?;
+        let added = reader.execute(ADD, &[]).await?;
+        lab.must_be("rows that the new primary adds", added, 1);
+
+        lab.step("The old one follows, with the data it has");
+        pair.lead("primary", "standby1").await?;
+        pair.follow("primary").await?;
+        old.start().await?;
+        let followed = joined(lab, &pair, &reader).await?;
+        lab.learn(
+            "An old primary with nothing past the fork needs neither pg_rewind nor a rebuild.",
+            [&followed],
+        );
+        Ok(())
+    });
+}
+
+/// Three ways out of a split brain; after each of them both servers have the same rows on one timeline,
+/// and stream.
+///
+/// Method: diverge, resolve, compare every table; look what became of the row that only the old primary
+/// had, and how much was copied.
+#[rstest]
+#[case::rebuild(Resolution::Rebuild, 0)]
+#[case::rewind(Resolution::Rewind, 0)]
+#[case::salvage(Resolution::Salvage, 1)]
+fn resolve(#[context] test: Context, #[case] resolution: Resolution, #[case] kept: u64) {
+    let about = "A way out of a split brain, what it costs, and what becomes of the diverged row";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("Both have taken a row that the other has not");
+        let pair = lab.start(Topology::pair()).await?;
+        let (_, on_new) = diverge(&pair).await?;
+        pair.lead("primary", "standby1").await?;
+
+        lab.step("The old primary is brought back");
+        let link = pair.link("primary")?;
+        let (before, called) = (link.bytes(Direction::ToStandby), Instant::now());
+        resolution.apply(&pair, &on_new).await?;
+        pair.primary().start().await?;
+        wait_for_streaming(&on_new, &["primary"]).await?;
+        lab.key_figure("until it streams", called.elapsed());
+        let copied = link.bytes(Direction::ToStandby).saturating_sub(before);
+        lab.key_figure("copied over its link", Reading::Bytes(copied));
+
+        lab.step("What there is now");
+        let same = joined(lab, &pair, &on_new).await?;
+        let theirs = count(&on_new, THEIRS).await?;
+        let theirs = lab.must_be("rows of the old primary that are there", theirs, kept);
+        let ours = count(&on_new, OURS).await?;
+        let ours = lab.must_be("rows of the new primary that are there", ours, 1);
+
+        lab.learn("Afterwards both hold the same rows on one timeline, and stream.", [&same]);
+        lab.learn(
+            "The new primary's rows stay; the old one's are gone unless somebody copied them first.",
+            [&theirs, &ours],
+        );
+        Ok(())
+    });
+}
+
+const THEIRS: &str = "SELECT count(*) FROM products WHERE name = 'written on the old primary'";
+const OURS: &str = "SELECT count(*) FROM products WHERE name = 'written on the new primary'";
+const SUMS: &str = "SELECT concat_ws(' ', \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM users t), \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM products t), \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM orders t))";
+
+/// A pair with a shop, promoted while the primary runs, and a row on each that the other has not.
+async fn diverge(pair: &Cluster) -> Result<(Session, Session)> {
+    let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+    old.run_file("fixtures/sql/shop.sql").await?;
+    old.run(FILL).await?;
+    pair.wait_for_catchup("standby1").await?;
+    pair.node("standby1")?.promote().await?;
+    old.run("INSERT INTO products (name, price) VALUES ('written on the old primary', 1)").await?;
+    new.run("INSERT INTO products (name, price) VALUES ('written on the new primary', 1)").await?;
+    Ok((old, new))
+}
+
+/// Notes and asserts that the old primary follows the new one: streaming, slot, timeline, and every
+/// row of every table.
+async fn joined(lab: &Lab, pair: &Cluster, on_new: &Session) -> Result<Proof> {
+    let last = wait_for_no_lag(on_new, "primary").await?;
+    lab.must_be("state of its walsender", &last.state, "streaming");
+    let slot = stat::slot(on_new, "primary").await?;
+    lab.must_be("is its slot active", slot.active, true);
+    let reader = pair.primary().session().await?;
+    let received: i32 = reader.value("SELECT received_tli FROM pg_stat_wal_receiver").await?;
+    lab.must_be("timeline it receives", received.unsigned_abs(), 2_u32);
+    let same = sums(&reader).await? == sums(on_new).await?;
+    Ok(lab.must_be("are all tables the same on both", same, true))
+}
+
+/// The checksums of every table.
+async fn sums(session: &Session) -> Result<String> {
+    session.value(SUMS).await
+}
+
+async fn new_row(node: &Node) -> Result<u64> {
+    node.session().await?.execute(ADD, &[]).await
+}
+
+async fn wait_for_log(node: &Node, words: &str) -> Result<Refusal> {
+    until(&format!("{} logs {words:?}", node.name()), PATIENCE, || async {
+        let log = node.log().await?;
+        let line = log.lines().find(|line| line.contains(words)).map(Refusal::from_log);
+        Ok(line.map_or_else(|| Seen::NotYet(node.name().to_owned()), Seen::Done))
+    })
+    .await
+}
+
+async fn stays_behind(reader: &Session) -> Result<()> {
+    stays("no row of the new primary arrives", Duration::from_millis(300), || async {
+        Ok(match count(reader, OURS).await? {
+            0 => Seen::Done(()),
+            rows => Seen::NotYet(format!("{rows} rows")),
+        })
+    })
+    .await
 }
 
 async fn rows(session: &Session) -> Result<u64> {

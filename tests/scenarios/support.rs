@@ -190,7 +190,9 @@ pub(crate) fn scenario(
     about: &str,
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
 ) {
-    let module = test.module.rsplit("::").next().unwrap_or(test.module);
+    // The cases of a test are in a module of their own, below the scenario's.
+    let mut modules = test.module.split("::");
+    let module = modules.find(|name| name.starts_with("scenario_")).unwrap_or(test.module);
     let case = test.description.map_or(String::new(), |case| format!("_{case}"));
     let name = format!("{module}@{}{case}", test.name);
     let runtime =
