@@ -45,6 +45,7 @@ mod basebackup;
 pub mod catchup;
 mod cluster;
 pub mod conf;
+pub mod drift;
 mod error;
 mod freeze;
 mod host;

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
+use replication_lab::drift::{Drift, drift};
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
@@ -264,6 +265,112 @@ fn resolve(#[context] test: Context, #[case] resolution: Resolution, #[case] kep
     });
 }
 
+/// Thousands of rows that differ on two primaries are found by checksums, without comparing row by row.
+///
+/// Method: insert, update and delete on both sides of a split brain over three tables; find what differs;
+/// resolve; find nothing.
+#[rstest]
+fn bulk_drift(#[context] test: Context) {
+    let about =
+        "Thousands of rows that differ are found by checksums, listed by kind, and gone after";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A shop on both sides of a split brain; WAL is kept, or it could not be rewound");
+        let pair = lab.start(Topology::pair().set("wal_keep_size", "1GB")).await?;
+        let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+        old.run_file("fixtures/sql/shop.sql").await?;
+        old.run(&format!("SELECT fill_shop({})", lab.scaled(20_000).max(20_000))).await?;
+        pair.wait_for_catchup("standby1").await?;
+        pair.node("standby1")?.promote().await?;
+
+        lab.step("Both add, change and delete");
+        old.run_file("fixtures/sql/drift_old.sql").await?;
+        new.run_file("fixtures/sql/drift_new.sql").await?;
+
+        lab.step("What differs: only on the old primary, only on the new one, changed");
+        let looked = Instant::now();
+        let users = drift(&old, &new, "users", "id").await?;
+        let products = drift(&old, &new, "products", "id").await?;
+        let orders = drift(&old, &new, "orders", "id").await?;
+        lab.key_figure("finding all of it took", looked.elapsed());
+        let compared = users.compared + products.compared + orders.compared;
+        lab.key_figure("hashes that were compared", Reading::Bytes(compared));
+        let size: i64 = new.value(SIZE).await?;
+        lab.measure("size of the tables", Reading::Bytes(size.unsigned_abs()));
+        let users = lab.must_be("users", kinds(&users), [200, 500, 1000]);
+        let products = lab.must_be("products", kinds(&products), [10, 20, 100]);
+        let orders = lab.must_be("orders", kinds(&orders), [400, 700, 2000]);
+
+        lab.step("The old primary is rewound");
+        pair.lead("primary", "standby1").await?;
+        Resolution::Rewind.apply(&pair, &new).await?;
+        pair.primary().start().await?;
+        wait_for_streaming(&new, &["primary"]).await?;
+        wait_for_no_lag(&new, "primary").await?;
+        let old = pair.primary().session().await?;
+        let left = [
+            drift(&old, &new, "users", "id").await?.rows() as u64,
+            drift(&old, &new, "products", "id").await?.rows() as u64,
+            drift(&old, &new, "orders", "id").await?.rows() as u64,
+        ];
+        let left = lab.must_be("users, products and orders that differ", left, [0, 0, 0]);
+
+        lab.learn(
+            "Checksums of buckets find every row that was added, changed or deleted on either side.",
+            [&users, &products, &orders],
+        );
+        lab.learn("After a rewind nothing differs.", [&left]);
+        Ok(())
+    });
+}
+
+/// `pg_rewind` refuses what it cannot do safely.
+///
+/// Method: a target that runs; then a target that was stopped, without `wal_log_hints`.
+#[rstest]
+fn rewind_conditions(#[context] test: Context) {
+    let about = "What pg_rewind refuses, and what it needs";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A split brain, on servers without wal_log_hints");
+        let pair = lab.start(Topology::pair().set("wal_log_hints", "off")).await?;
+        let (_, on_new) = diverge(&pair).await?;
+        pair.lead("primary", "standby1").await?;
+        on_new.run("CHECKPOINT").await?;
+        let hints = lab.fact("wal_log_hints", on_new.value::<String>("SHOW wal_log_hints").await?);
+        let checksums: String = on_new.value("SHOW data_checksums").await?;
+        let checksums = lab.fact("data_checksums", checksums);
+
+        lab.step("The target runs");
+        let running = lab.fact("what pg_rewind says of a target that runs", rewound(&pair).await);
+
+        lab.step("The target is stopped");
+        pair.primary().stop(Shutdown::Fast).await?;
+        let stopped = lab.fact("what pg_rewind says of one that is stopped", rewound(&pair).await);
+
+        lab.learn("pg_rewind refuses a target that runs.", [&running]);
+        lab.learn(
+            "It needs wal_log_hints or data checksums, from before the divergence on.",
+            [&hints, &checksums, &stopped],
+        );
+        Ok(())
+    });
+}
+
+/// What `pg_rewind` says at last: its refusal, or that it is done.
+async fn rewound(pair: &Cluster) -> String {
+    let said = pair.rewind("primary").await.unwrap_or_else(|error| error.to_string());
+    let mut lines = said.lines().map(|line| line.trim_start_matches([' ', '|']));
+    let servers = lines.clone().find(|line| line.contains("FATAL:"));
+    let own = lines.rfind(|line| line.starts_with("pg_rewind: "));
+    Refusal::from_log(servers.or(own).unwrap_or(&said)).message().to_owned()
+}
+
+/// Rows only on the first, only on the second, and changed.
+fn kinds(drift: &Drift) -> [u64; 3] {
+    [&drift.only_first, &drift.only_second, &drift.changed].map(|rows| rows.len() as u64)
+}
+
+const SIZE: &str = "SELECT sum(pg_relation_size(name))::bigint \
+                    FROM unnest(ARRAY['users', 'products', 'orders']) AS name";
 const THEIRS: &str = "SELECT count(*) FROM products WHERE name = 'written on the old primary'";
 const OURS: &str = "SELECT count(*) FROM products WHERE name = 'written on the new primary'";
 const SUMS: &str = "SELECT concat_ws(' ', \
