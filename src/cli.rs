@@ -1,5 +1,6 @@
 //! The command line of `lab`: arguments, and what each leads to. Errors go to standard error, as
-//! a person reads them, and make the exit code 1; an interrupted run has 130.
+//! a person reads them, and make the exit code 1; arguments that are not understood 2; an interrupted
+//! run 130.
 
 mod doctor;
 mod install;
@@ -29,7 +30,7 @@ use replication_lab::{Leftover, Result, Settings};
   cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
 
-Every option is a setting of the environment too (LAB_HOST, LAB_PG, …); the README has all."
+What is not said here comes from the environment (LAB_HOST, LAB_PG, …); the README has all."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -9,8 +9,8 @@ use crate::notebook::Notebook;
 use crate::record::Event;
 
 /// Stops the processes `$PIDS`, and the children of `$POSTMASTER` too where there is one: stopped
-/// first, it starts nobody any more. Says so once none of them runs, and lets them go on when its
-/// input ends. It is in the host's process group and outlives what ends that.
+/// first, it starts nobody any more. Says so once none of them runs, which only `/proc` tells, and
+/// lets them go on when its input ends. It is in the host's process group and outlives what ends that.
 const FREEZE: &str = r#"trap '' HUP INT TERM QUIT PIPE
 children() {
     if [ -d /proc/self ]
@@ -24,7 +24,7 @@ runs() {
     done
     return 1
 }
-kill -STOP $PIDS || exit 1
+kill -STOP $PIDS || { kill -CONT $PIDS; exit 1; }
 [ -z "$POSTMASTER" ] || PIDS="$PIDS $(children "$POSTMASTER")"
 kill -STOP $PIDS
 looks=0
@@ -81,8 +81,8 @@ impl Node {
     /// There is none of that kind: the error has the kinds that there are.
     pub async fn freeze_processes(&self, backend_type: &str) -> Result<Frozen> {
         const SQL: &str = "SELECT backend_type, string_agg(pid::text, ' ') AS pids \
-                           FROM pg_stat_activity WHERE backend_type IS NOT NULL \
-                           GROUP BY backend_type ORDER BY backend_type";
+                           FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+                           AND backend_type IS NOT NULL GROUP BY backend_type ORDER BY backend_type";
         let mut kinds = Vec::new();
         for row in self.session_unnoted().await?.look(SQL).await? {
             let text = |column| row.try_get::<_, String>(column);

@@ -1,5 +1,6 @@
 //! A record as a page of a lab notebook, for people who review: steps, what was typed, facts, and
-//! which measurements were taken, but never a value that differs from run to run.
+//! which measurements were taken. A page never shows a value that differs from run to run; what is
+//! shown to somebody who looks into one run does.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -8,30 +9,18 @@ use crate::record::{Entry, Event, Reading};
 
 /// Renders the page of a record. One row is one line, so that a diff shows what changed.
 pub fn render(entries: &[Entry]) -> String {
-    let mut page = Page::default();
-    for entry in entries {
-        page.add(&entry.event);
-    }
-    page.text
+    Page::default().of(entries).text
 }
 
 /// Renders the same with what was measured, for a person who looks into one run.
 pub fn with_figures(entries: &[Entry]) -> String {
-    figured(entries).text
+    Page { figures: true, ..Page::default() }.of(entries).text
 }
 
 /// Renders the last step of a record with what was measured, for a person who looks on.
 pub fn last_step(entries: &[Entry]) -> String {
-    let mut page = figured(entries);
+    let mut page = Page { figures: true, ..Page::default() }.of(entries);
     page.text.split_off(page.last_step)
-}
-
-fn figured(entries: &[Entry]) -> Page {
-    let mut page = Page { figures: true, ..Page::default() };
-    for entry in entries {
-        page.add(&entry.event);
-    }
-    page
 }
 
 #[derive(Default)]
@@ -46,6 +35,13 @@ struct Page {
 }
 
 impl Page {
+    fn of(mut self, entries: &[Entry]) -> Self {
+        for entry in entries {
+            self.add(&entry.event);
+        }
+        self
+    }
+
     fn add(&mut self, event: &Event) {
         match event {
             Event::Begin(begin) => {

@@ -237,7 +237,7 @@ impl fmt::Display for Fact {
 }
 
 impl fmt::Display for Reading {
-    /// For people: three digits that count, and the unit.
+    /// For people: rounded, with its unit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
         match self {

@@ -44,10 +44,16 @@ pub struct Sample {
 impl Sampler {
     /// Begins to look at the standbys of `upstream` every `step`; a look that takes longer than that
     /// is followed by the next one at the next step.
+    ///
+    /// There is one sample when this comes back.
     pub async fn start(upstream: &Node, step: Duration) -> Result<Self> {
         let session = upstream.session_unnoted().await?;
+        let started = Instant::now();
+        let standbys = stat::replication(&session).await?;
+        let first = Sample { at: Duration::ZERO, standbys };
+        let seen = Samples { all: vec![first], looking: started.elapsed(), ..Samples::default() };
         let (end, ended) = oneshot::channel();
-        let work = tokio::spawn(sample(session, step.max(Duration::from_millis(1)), ended));
+        let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
         Ok(Self { end, work })
     }
 
@@ -65,6 +71,7 @@ impl Sampler {
 
 async fn sample(
     session: Session,
+    mut seen: Samples,
     step: Duration,
     mut ended: oneshot::Receiver<()>,
 ) -> Result<Samples> {
@@ -72,7 +79,6 @@ async fn sample(
     let mut steps = tokio::time::interval(step);
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let started = Instant::now();
-    let mut seen = Samples::default();
     loop {
         let look = async {
             steps.tick().await;
@@ -109,6 +115,13 @@ impl Samples {
     /// The largest lag of a standby in bytes; nothing when it never reported a position.
     pub fn peak(&self, standby: &str) -> Option<u64> {
         self.of(standby).filter_map(|(_, row)| row.lag()).max()
+    }
+
+    /// Those of the first part of the time.
+    #[must_use]
+    pub fn until(mut self, end: Duration) -> Self {
+        self.all.retain(|sample| sample.at <= end);
+        self
     }
 
     /// The longest of a standby's lags in time: `samples.longest("standby1", |row| row.write_lag)`.

@@ -221,7 +221,8 @@ pub fn cargo_variables() -> Vec<OsString> {
     let names = std::env::vars_os().map(|(name, _)| name);
     let of_cargo = |name: &OsString| {
         let name = name.to_string_lossy();
-        name.starts_with("CARGO_") && !name.starts_with("CARGO_HOME") && name != "CARGO_TARGET_DIR"
+        let set = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        set.iter().any(|prefix| name.starts_with(prefix))
     };
     names.filter(of_cargo).collect()
 }

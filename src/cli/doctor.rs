@@ -18,7 +18,8 @@ pub(super) async fn run(install: bool) -> Result<ExitCode> {
     let survey = Survey::of(&settings).await;
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    for (what, seen) in rows(&survey, &settings) {
+    let command = install::command(&settings).await;
+    for (what, seen) in rows(&survey, &settings, command) {
         table.add_row([what.to_owned(), seen]);
     }
     for line in table.to_string().lines() {
@@ -33,7 +34,11 @@ pub(super) async fn run(install: bool) -> Result<ExitCode> {
     }
 }
 
-fn rows(survey: &Survey, settings: &Settings) -> Vec<(&'static str, String)> {
+fn rows(
+    survey: &Survey,
+    settings: &Settings,
+    command: Option<String>,
+) -> Vec<(&'static str, String)> {
     let mut rows = containers(survey);
     let installed = survey.installed.iter();
     let installed =
@@ -45,7 +50,7 @@ fn rows(survey: &Survey, settings: &Settings) -> Vec<(&'static str, String)> {
     rows.push(("memory", memory()));
     let choice = survey.choice.as_ref().map_or_else(why, ToString::to_string);
     rows.push(("a run takes", choice));
-    rows.push(("missing", missing(survey)));
+    rows.push(("missing", missing(survey, command)));
     rows
 }
 
@@ -61,8 +66,11 @@ fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
     let mut images: Vec<_> = survey.images.iter().collect();
     images.sort_by_key(|image| image.version.major());
     let images = images.into_iter().map(|image| format!("{}:{}", image.name, image.tag));
+    if survey.engine.is_err() {
+        return vec![("container engine", engine)];
+    }
     let relay = match &survey.relay {
-        None => "not tried: there is no image of it".to_owned(),
+        None => "not tried: there is no image to try it with".to_owned(),
         Some(Ok(address)) => format!("containers reach this process at {address}"),
         Some(Err(error)) => why(error),
     };
@@ -71,11 +79,11 @@ fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
     vec![("container engine", engine), ("images", lines(images, none)), ("way back", relay)]
 }
 
-fn missing(survey: &Survey) -> String {
-    match (&survey.choice, &survey.how_to_install) {
+fn missing(survey: &Survey, command: Option<String>) -> String {
+    match (&survey.choice, command) {
         (Ok(_), _) => "nothing".to_owned(),
         (Err(_), Some(line)) => format!("a server to run: {line}   (cargo lab --install does it)"),
-        (Err(_), None) => "a server to run, or a container engine".to_owned(),
+        (Err(_), None) => "a server to run: what a run says has more".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use replication_lab::{Error, Installation, Result, Settings, Site};
+use replication_lab::{Error, HostChoice, Installation, Result, Settings, Site};
 
 use super::view::View;
 
@@ -16,8 +16,8 @@ pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> R
         Err(nothing) => nothing,
     };
     view.hide();
-    match command(settings, &nothing) {
-        Some(line) if install || agreed(&nothing, &line) => {
+    match command(settings).await {
+        Some(line) if install || agreed(&nothing, &line).await => {
             let _ = writeln!(std::io::stderr(), "lab: {line}");
             Installation::install(&line).await?;
             view.show();
@@ -27,20 +27,28 @@ pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> R
     }
 }
 
-/// The command that helps: there is none where containers were asked for, or one setting is wrong.
-fn command(settings: &Settings, nothing: &Error) -> Option<String> {
-    use replication_lab::HostChoice::{Auto, Local};
-    let helps = matches!(settings.host, Auto | Local) && nothing.is_missing();
-    let elsewhere = settings.bin.is_some() || settings.image.is_some();
-    Installation::how_to_install(settings).filter(|_| helps && !elsewhere)
+/// The command that helps. There is none where an installation fits, and something else is wrong, nor
+/// where the settings name containers, an image or a directory of programs.
+pub(super) async fn command(settings: &Settings) -> Option<String> {
+    let elsewhere = settings.host == HostChoice::Container
+        || settings.bin.is_some()
+        || settings.image.is_some();
+    if elsewhere || Installation::find(settings).await.is_ok() {
+        return None;
+    }
+    Installation::how_to_install(settings)
 }
 
-fn agreed(nothing: &Error, line: &str) -> bool {
+/// Asks the person at the terminal. Ctrl-C is an answer too: the read is left to itself.
+async fn agreed(nothing: &Error, line: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;
     }
     let _ = write!(std::io::stderr(), "lab: {nothing:?}\n\nRun this now?  {line}  [y/N] ");
-    let mut answer = String::new();
-    let heard = std::io::stdin().read_line(&mut answer).is_ok();
-    heard && matches!(answer.trim(), "y" | "Y" | "yes")
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let heard = answer.await.ok().and_then(std::result::Result::ok);
+    heard.is_some_and(|answer| matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -2,9 +2,10 @@
 //! it goes. A scenario's steps come from its record, never from what it prints.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use replication_lab::record::{self, Entry, Event};
@@ -27,19 +28,26 @@ const INTERRUPTED: u8 = 130;
 pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCode> {
     let given = options.environment();
     let settings = Settings::from_env_with(&given)?;
+    if options.pause && !std::io::stdin().is_terminal() {
+        let there = "standard input is no terminal";
+        return Err(Error::told("pausing after each step", there, "run it without --pause"));
+    }
     let view = View::new(options.quiet, options.pause);
-    let work = run_in(filters, options.install, &settings, &given, &view);
+    let outcomes = Mutex::default();
+    let work = run_in(filters, options.install, &settings, &given, &view, &outcomes);
     let done = tokio::select! {
         done = work => Some(done),
         _ = tokio::signal::ctrl_c() => None,
     };
     view.ends();
     match done {
-        Some(Ok(outcomes)) => Ok(conclude(&outcomes, &settings, options.quiet)),
+        Some(Ok(())) => Ok(conclude(&taken(&outcomes), &settings, options.quiet)),
         Some(Err(error)) => Err(error),
         None => {
-            // The scenario's process has ended with its input, and its servers go with it.
-            let _ = writeln!(std::io::stderr(), "lab: interrupted");
+            // The scenario's process ends with its input, and its servers go with it.
+            conclude(&taken(&outcomes), &settings, options.quiet);
+            let kept = if settings.keep { "; what it ran is kept: cargo lab clean" } else { "" };
+            let _ = writeln!(std::io::stderr(), "lab: interrupted{kept}");
             Ok(ExitCode::from(INTERRUPTED))
         }
     }
@@ -51,7 +59,8 @@ async fn run_in(
     settings: &Settings,
     given: &[(&'static str, String)],
     view: &View,
-) -> Result<Vec<Outcome>> {
+    outcomes: &Mutex<Vec<Outcome>>,
+) -> Result<()> {
     view.preparing("looking for somewhere to run");
     let place = install::choose(settings, install, view).await?;
     if !matches!(view, View::Quiet) {
@@ -63,11 +72,15 @@ async fn run_in(
     place.prepare().await?;
     view.begins(tests.len());
     let environment = environment(&place, given);
-    let mut outcomes = Vec::new();
     for test in tests {
-        outcomes.push(run_one(&suite, &test, &place, &environment, view).await?);
+        let outcome = run_one(&suite, &test, &place, &environment, view).await?;
+        outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
     }
-    Ok(outcomes)
+    Ok(())
+}
+
+fn taken(outcomes: &Mutex<Vec<Outcome>>) -> Vec<Outcome> {
+    std::mem::take(&mut outcomes.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What was chosen holds for the whole run: nobody looks around again.

@@ -65,11 +65,15 @@ impl Suite {
     /// A filter fits none: the error lists what there is.
     pub(super) async fn scenarios(&self, filters: &[String]) -> Result<Vec<Test>> {
         let mut list = self.command(&["--list", "--format=terse"]);
-        let listed = list.stderr(Stdio::null()).output().await;
+        let listed = list.output().await;
         let listed =
             listed.map_err(|source| Error::told("listing", source.to_string(), "cargo test"))?;
         let text = String::from_utf8_lossy(&listed.stdout).into_owned();
         let all: Vec<_> = scenarios_in(&text).collect();
+        if all.is_empty() || !listed.status.success() {
+            let said = printed(&listed);
+            return Err(Error::told("listing the scenarios", said, "cargo test --test scenarios"));
+        }
         let unknown = filters.iter().find(|filter| all.iter().all(|test| !fits(test, filter)));
         if let Some(unknown) = unknown {
             let names: Vec<_> = all.iter().map(|test| test.name.as_str()).collect();

@@ -98,9 +98,8 @@ impl Installation {
         let how = Self::how_to_install(settings).unwrap_or_else(|| {
             "install PostgreSQL's server with this system's packages".to_owned()
         });
-        Error::missing(act, there).remedy(format!(
-            "{how} (cargo lab --install does it); or set LAB_PG_BIN to the directory of its programs"
-        ))
+        Error::missing(act, there)
+            .remedy(format!("{how}; or set LAB_PG_BIN to the directory of its programs"))
     }
 
     /// The command line that installs PostgreSQL here, of the version that the settings name; none

@@ -115,6 +115,9 @@ impl Site {
         if settings.bin.is_some() {
             return Self::local(settings, "LAB_PG_BIN is set").await;
         }
+        if settings.image.is_some() {
+            return Self::container(settings, pull).await;
+        }
         match Self::containers_that_serve(settings).await {
             Ok(Some(site)) => Ok(site),
             Ok(None) => {

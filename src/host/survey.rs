@@ -33,8 +33,6 @@ pub struct Survey {
     pub account: Result<String>,
     /// What a run takes with these settings, or why it cannot.
     pub choice: Result<Site>,
-    /// The command that installs PostgreSQL here.
-    pub how_to_install: Option<String>,
 }
 
 impl Survey {
@@ -60,7 +58,6 @@ impl Survey {
             account: Account::for_servers()
                 .map(|account| account.map_or("you".to_owned(), |account| account.name)),
             choice: Site::there(settings).await,
-            how_to_install: Installation::how_to_install(settings),
         }
     }
 }

@@ -43,12 +43,32 @@ pub(crate) async fn timed(act: impl Future<Output = Result<()>>) -> Result<Durat
 
 /// Notes the median and the spread of many times.
 pub(crate) fn spread(lab: &Lab, name: &str, times: &[Duration]) {
-    let Ok(mut histogram) = Histogram::<u64>::new(3) else { return };
+    let [median, most, longest] = quantiles(times);
+    lab.key_figure(&format!("{name}, median"), median);
+    lab.measure(&format!("{name}, 99 %"), most);
+    lab.measure(&format!("{name}, longest"), longest);
+}
+
+/// The median, the time that 99 % did not exceed, and the longest, to three digits.
+fn quantiles(times: &[Duration]) -> [Duration; 3] {
+    // Three digits are allowed, and a histogram without bounds takes every time.
+    let Ok(mut histogram) = Histogram::<u64>::new(3) else { return [Duration::ZERO; 3] };
     for time in times {
-        histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        histogram.record(micros).unwrap_or_else(|error| panic!("{micros} µs: {error}"));
     }
-    let at = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
-    lab.key_figure(&format!("{name}, median"), at(0.5));
-    lab.measure(&format!("{name}, 99 %"), at(0.99));
-    lab.measure(&format!("{name}, longest"), Duration::from_micros(histogram.max()));
+    [0.5, 0.99, 1.0].map(|quantile| Duration::from_micros(histogram.value_at_quantile(quantile)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_times_are_told_apart() {
+        let times: Vec<_> = (1..=100).map(Duration::from_millis).collect();
+        let [median, most, longest] = quantiles(&times);
+        let near = |time: Duration, ms: f64| (time.as_secs_f64() * 1000.0 - ms).abs() < ms / 500.0;
+        assert!(near(median, 50.0) && near(most, 99.0) && near(longest, 100.0), "{median:?}");
+    }
 }

@@ -3,7 +3,7 @@
 //! run that was 22 % faster says nothing about the next.
 //!
 //! For those who come from `MySQL`: a proxy or the application decides where a read goes there. Here
-//! the client's library does: one connection string names all servers and what the session needs.
+//! the client's library can: one connection string names all servers and what the session needs.
 
 use std::time::{Duration, Instant};
 

@@ -75,7 +75,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("SELECT * FROM users FOR KEY SHARE", READ_ONLY),
     ("SELECT nextval('users_id_seq')", READ_ONLY),
     ("SELECT setval('users_id_seq', 1)", READ_ONLY),
-    ("SELECT lo_create(0)", &[(13, "XX000"), (17, "25006")]),
+    ("SELECT lo_create(0)", &[(13, "XX000"), (16, "25006")]),
 ];
 
 pub(crate) const DEFINITIONS: &[Row] = &[
