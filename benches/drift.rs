@@ -9,14 +9,9 @@ use replication_lab::{Notebook, Result, Session, Settings, Site, Topology};
 
 const TABLES: [&str; 3] = ["a", "b", "c"];
 
-fn main() -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_or(Ok(()), |runtime| runtime.block_on(bench()))
-}
-
+#[tokio::main(worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-async fn bench() -> Result<()> {
+async fn main() -> Result<()> {
     let site = Site::choose(&Settings::from_env()?).await?;
     let pair = Topology::pair().start_at(&site, &Notebook::in_memory()).await?;
     let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);

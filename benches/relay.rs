@@ -20,14 +20,9 @@ const ROUNDS: usize = 5;
 const ROUND_TRIPS: usize = 2000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn main() -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_or(Ok(()), |runtime| runtime.block_on(bench()))
-}
-
+#[tokio::main(worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-async fn bench() -> Result<()> {
+async fn main() -> Result<()> {
     let site = Site::choose(&Settings::from_env()?).await?;
     let bulk =
         Topology::pair().without_slot().set("wal_keep_size", "2GB").set("max_wal_size", "2GB");

@@ -11,14 +11,9 @@ const RUNS: usize = 20;
 /// The moments of one run, since its start.
 const MOMENTS: [&str; 5] = ["hosts up", "data there", "streaming", "row visible", "taken away"];
 
-fn main() -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_or(Ok(()), |runtime| runtime.block_on(bench()))
-}
-
+#[tokio::main(worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-async fn bench() -> Result<()> {
+async fn main() -> Result<()> {
     let site = Site::choose(&Settings::from_env()?).await?;
     once(&site).await?;
     let mut runs = Vec::new();

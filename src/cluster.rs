@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::host::site::Site;
 use crate::host::template::Template;
 use crate::link::Link;
-use crate::node::Node;
+use crate::node::{Node, superuser};
 use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
 use crate::rewind::{REWINDER, rewind};
-use crate::session::{CONNECT, Session};
+use crate::session::Session;
 use crate::settings::{self, Settings};
 use crate::stat;
 use crate::topology::{PRIMARY, Standby, Topology};
@@ -277,9 +277,7 @@ impl Cluster {
     /// How a client connects that has these nodes in its connection string, in this order (manual:
     /// Specifying Multiple Hosts). Its first server that answers and fits is taken.
     pub fn config_of(&self, nodes: &[&str]) -> Result<tokio_postgres::Config> {
-        let mut config = tokio_postgres::Config::new();
-        config.user("postgres").dbname("postgres").password(self.passwords.superuser.as_str());
-        config.connect_timeout(CONNECT.mul_f64(settings::timeout_factor()));
+        let mut config = superuser(&self.passwords.superuser);
         for name in nodes {
             let (host, port) = self.node(name)?.endpoint().host_and_port();
             config.host(host).port(port);

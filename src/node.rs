@@ -266,7 +266,8 @@ impl Node {
         Session::open(&self.config(), &self.name, &self.notebook).await
     }
 
-    pub(crate) async fn session_unnoted(&self) -> Result<Session> {
+    /// The same, for one whose statements are nobody's business, or too many to note.
+    pub async fn session_unnoted(&self) -> Result<Session> {
         Session::open(&self.config(), &self.name, &Notebook::in_memory()).await
     }
 
@@ -277,10 +278,8 @@ impl Node {
 
     fn config_with(&self, password: &Password) -> Config {
         let (host, port) = self.endpoint().host_and_port();
-        let mut config = Config::new();
-        config.host(host).port(port).user("postgres").dbname("postgres");
-        config.password(password.as_str());
-        config.connect_timeout(CONNECT.mul_f64(settings::timeout_factor()));
+        let mut config = superuser(password);
+        config.host(host).port(port);
         config
     }
 
@@ -299,4 +298,12 @@ impl Node {
     fn note_command(&self, line: &str) {
         self.notebook.note(Event::Command { node: self.name.clone(), line: line.to_owned() });
     }
+}
+
+/// How the superuser connects, wherever that is.
+pub(crate) fn superuser(password: &Password) -> Config {
+    let mut config = Config::new();
+    config.user("postgres").dbname("postgres").password(password.as_str());
+    config.connect_timeout(CONNECT.mul_f64(settings::timeout_factor()));
+    config
 }

@@ -29,7 +29,6 @@ pub struct Sampler {
 pub struct Samples {
     all: Vec<Sample>,
     looking: Duration,
-    lasted: Duration,
 }
 
 /// What it said at one moment.
@@ -51,7 +50,7 @@ impl Sampler {
         let started = Instant::now();
         let standbys = stat::replication(&session).await?;
         let first = Sample { at: Duration::ZERO, standbys };
-        let seen = Samples { all: vec![first], looking: started.elapsed(), ..Samples::default() };
+        let seen = Samples { all: vec![first], looking: started.elapsed() };
         let (end, ended) = oneshot::channel();
         let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
         Ok(Self { end, work })
@@ -94,7 +93,6 @@ async fn sample(
         seen.looking += started.elapsed().saturating_sub(at);
         seen.all.push(Sample { at, standbys: standbys? });
     }
-    seen.lasted = started.elapsed();
     Ok(seen)
 }
 
@@ -154,11 +152,6 @@ impl Samples {
     pub fn cost(&self) -> Duration {
         let looks = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
         self.looking / looks
-    }
-
-    /// How long it went on.
-    pub fn lasted(&self) -> Duration {
-        self.lasted
     }
 }
 

@@ -106,6 +106,11 @@ impl Session {
         self.look_at(sql).await
     }
 
+    /// Runs a query that has one `bigint` that is never negative: a count, a size.
+    pub async fn count(&self, sql: &str) -> Result<u64> {
+        self.value::<i64>(sql).await.map(i64::unsigned_abs)
+    }
+
     /// Runs a statement that PostgreSQL may refuse, and gives the refusal if it did.
     ///
     /// # Errors

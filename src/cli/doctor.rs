@@ -5,26 +5,22 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use replication_lab::{Error, Result, Settings, Survey};
 use sysinfo::{Disks, MemoryRefreshKind, System};
 
-use super::install;
 use super::view::View;
+use super::{install, summary};
 
 /// Says what there is. The exit code is 0 when a run can start.
 pub(super) async fn run(install: bool) -> Result<ExitCode> {
     let settings = Settings::from_env()?;
     let survey = Survey::of(&settings).await;
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = summary::plain();
     let command = install::command(&settings).await;
     for (what, seen) in rows(&survey, &settings, command) {
         table.add_row([what.to_owned(), seen]);
     }
-    for line in table.to_string().lines() {
-        let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
-    }
+    let _ = writeln!(std::io::stdout(), "{}", summary::text(&table));
     match (survey.choice, install) {
         (Ok(_), _) => Ok(ExitCode::SUCCESS),
         (Err(_), true) => {

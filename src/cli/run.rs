@@ -104,7 +104,7 @@ async fn run_one(
     view.starts(&scenario);
     let started = Instant::now();
     let output = match place.settings().driver {
-        Driver::Person => in_the_open(suite.start_in_the_open(test, environment)?).await,
+        Driver::Person => suite.start_in_the_open(test, environment)?.wait_with_output().await,
         Driver::Lab | Driver::Cargo => {
             watched(suite.start(test, environment)?, &path, &scenario, view).await
         }
@@ -116,10 +116,6 @@ async fn run_one(
     let told = printed(&output);
     view.ended(&scenario, took, Some(told.as_str()).filter(|_| !passed));
     Ok(Outcome { scenario, passed, took, figures: key_figures(&path) })
-}
-
-async fn in_the_open(child: Child) -> std::io::Result<Output> {
-    child.wait_with_output().await
 }
 
 /// Waits for the end of a test, and shows its steps meanwhile. Its input is held for so long.

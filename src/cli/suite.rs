@@ -39,11 +39,6 @@ impl Suite {
     pub(super) async fn build(tell: impl Fn(&str)) -> Result<Self> {
         let act = "building the scenarios";
         let mut cargo = program("cargo");
-        // With cargo's variables of this program, build scripts would run again at every switch
-        // between `cargo lab` and `cargo test`.
-        for variable in settings::cargo_variables() {
-            cargo.env_remove(variable);
-        }
         cargo.args(["test", "--test", "scenarios", "--no-run", "--message-format=json"]);
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut cargo = cargo.kill_on_drop(true).spawn().map_err(|source| {
@@ -121,9 +116,6 @@ impl Suite {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(&self.program);
         command.args(arguments).current_dir(&self.root).kill_on_drop(true);
-        for variable in settings::cargo_variables() {
-            command.env_remove(variable);
-        }
         command
     }
 }
@@ -177,9 +169,15 @@ async fn listen(from: Option<impl tokio::io::AsyncRead + Unpin>, tell: impl Fn(&
     said
 }
 
+/// Without cargo's variables of this program: with them, build scripts would run again at every
+/// switch between `cargo lab` and `cargo test`.
 #[expect(clippy::disallowed_methods, reason = "cli/ runs cargo and what it built")]
 fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
-    Command::new(name)
+    let mut command = Command::new(name);
+    for variable in settings::cargo_variables() {
+        command.env_remove(variable);
+    }
+    command
 }
 
 #[cfg(test)]

@@ -33,8 +33,7 @@ fn figures_in(entries: &[Entry]) -> Vec<(String, String)> {
 
 /// The table, as text.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = plain();
     table.set_header(["scenario", "", "s", "key figures"]);
     for outcome in outcomes {
         let figures = outcome.figures.iter().map(|(name, reading)| format!("{name}: {reading}"));
@@ -48,6 +47,18 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
     if let Some(seconds) = table.column_mut(2) {
         seconds.set_cell_alignment(CellAlignment::Right);
     }
+    text(&table)
+}
+
+/// A table without lines, as wide as the terminal.
+pub(super) fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// A table as lines without blanks at their ends.
+pub(super) fn text(table: &Table) -> String {
     let lines = table.to_string();
     lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

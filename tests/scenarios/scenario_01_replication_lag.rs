@@ -282,7 +282,7 @@ async fn report(writer: &Session) -> Result<Replication> {
 }
 
 async fn count(session: &Session) -> Result<u64> {
-    session.value::<i64>("SELECT count(*) FROM users").await.map(i64::unsigned_abs)
+    session.count("SELECT count(*) FROM users").await
 }
 
 /// Has the standby said that it has written, flushed, replayed up to `target`?

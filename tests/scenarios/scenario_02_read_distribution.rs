@@ -58,11 +58,14 @@ fn same_answers(#[context] test: Context) {
         lab.step(
             "How long the turnover takes, on each node by itself and while the primary writes",
         );
-        let quiet = [unnoted(pair.primary()).await?, unnoted(pair.node("standby1")?).await?];
+        let quiet = [
+            pair.primary().session_unnoted().await?,
+            pair.node("standby1")?.session_unnoted().await?,
+        ];
         let [primary, standby] = &quiet;
         spread(lab, "primary, idle", &times(RUNS, |_| timed(turnover(primary))).await?);
         spread(lab, "standby, idle", &times(RUNS, |_| timed(turnover(standby))).await?);
-        let busy = unnoted(pair.primary()).await?;
+        let busy = pair.primary().session_unnoted().await?;
         let work = async {
             let on_primary = times(RUNS, |_| timed(turnover(primary))).await?;
             Ok((on_primary, times(RUNS, |_| timed(turnover(standby))).await?))
@@ -156,7 +159,10 @@ fn freshness(#[context] test: Context) {
         pair.wait_for_catchup("standby1").await?;
 
         lab.step("After waiting until the standby has replayed the commit's LSN");
-        let quiet = [unnoted(pair.primary()).await?, unnoted(pair.node("standby1")?).await?];
+        let quiet = [
+            pair.primary().session_unnoted().await?,
+            pair.node("standby1")?.session_unnoted().await?,
+        ];
         let [primary, standby] = &quiet;
         let commits = lab.scaled(300);
         let late = times(commits, |_| missed_after_wait(primary, standby)).await?;
@@ -258,13 +264,8 @@ async fn sessions(pair: &Cluster) -> Result<(Session, Session)> {
     Ok((pair.primary().session().await?, pair.node("standby1")?.session().await?))
 }
 
-/// A session whose statements are not noted: it sends hundreds of them.
-async fn unnoted(node: &Node) -> Result<Session> {
-    Session::open(&node.config(), node.name(), &Notebook::in_memory()).await
-}
-
 async fn count(session: &Session) -> Result<u64> {
-    session.value::<i64>(ORDERS).await.map(i64::unsigned_abs)
+    session.count(ORDERS).await
 }
 
 async fn texts(session: &Session, sql: &str) -> Result<Vec<String>> {
@@ -346,7 +347,7 @@ async fn read_somewhere(pair: &Cluster) -> Result<(String, u64)> {
 /// How many times each of four readers got the turnover of a shop in this time.
 async fn reads(nodes: [&Node; 4], span: Duration) -> Result<Vec<u64>> {
     let read = async |node: &Node| {
-        let session = unnoted(node).await?;
+        let session = node.session_unnoted().await?;
         for_a_while(span, || turnover(&session)).await
     };
     let [a, b, c, d] = nodes;

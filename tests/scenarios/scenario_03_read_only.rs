@@ -59,7 +59,7 @@ fn statements(#[context] test: Context) {
         writer.run("CREATE TEMPORARY TABLE scratch (a int)").await?;
         pair.wait_for_catchup("standby1").await?;
         let reader = standby.session().await?;
-        let seen = reader.value::<i64>(SCRATCH).await?.unsigned_abs();
+        let seen = reader.count(SCRATCH).await?;
         let catalogs = lab.must_be("rows in the standby's pg_class about it", seen, 1_u64);
 
         lab.step("The standby still streams, and holds what the primary holds");
@@ -335,26 +335,22 @@ async fn timeline(session: &Session) -> Result<u32> {
     Ok(timeline.unsigned_abs())
 }
 
-async fn number(session: &Session, sql: &str) -> Result<u64> {
-    session.value::<i64>(sql).await.map(i64::unsigned_abs)
-}
-
 async fn size(session: &Session) -> Result<u64> {
-    number(session, "SELECT pg_relation_size('users')").await
+    session.count("SELECT pg_relation_size('users')").await
 }
 
 async fn count(session: &Session) -> Result<u64> {
-    number(session, "SELECT count(*) FROM users").await
+    session.count("SELECT count(*) FROM users").await
 }
 
 async fn vacuums(session: &Session) -> Result<u64> {
-    number(session, VACUUMS).await
+    session.count(VACUUMS).await
 }
 
 /// Statistics arrive a moment after what they count.
 async fn wait_for(what: &str, session: &Session, sql: &str) -> Result<u64> {
     until(what, PATIENCE, || async {
-        Ok(match number(session, sql).await? {
+        Ok(match session.count(sql).await? {
             0 => Seen::NotYet(format!("{sql}: 0")),
             counted => Seen::Done(counted),
         })

@@ -70,9 +70,9 @@ fn promote(#[context] test: Context) {
         let same_session = lab.must_be("rows the refused session adds now", added, 1);
 
         lab.step("What was lost");
-        let kept = count(&reader, "SELECT count(*) FROM products WHERE id <= 1000").await?;
+        let kept = reader.count("SELECT count(*) FROM products WHERE id <= 1000").await?;
         let kept = lab.must_be("rows of 1000 that are there", kept, 1000);
-        let id = count(&reader, "SELECT min(id) FROM products WHERE id > 1000").await?;
+        let id = reader.count("SELECT min(id) FROM products WHERE id > 1000").await?;
         let id = lab.fact("id of the first row after row 1000", id);
 
         lab.learn("A standby refuses to write until it is promoted.", [&read_only, &same_session]);
@@ -162,7 +162,7 @@ fn split_brain(#[context] test: Context) {
         let recovers: bool = reader.value("SELECT pg_is_in_recovery()").await?;
         let serves = lab.must_be("does it serve reads, in recovery", recovers, true);
         stays_behind(&reader).await?;
-        let arrived = count(&reader, OURS).await?;
+        let arrived = reader.count(OURS).await?;
         let away = lab.must_be("rows of the new primary that have arrived", arrived, 0);
 
         lab.step("It is started once more");
@@ -251,9 +251,9 @@ fn resolve(#[context] test: Context, #[case] resolution: Resolution, #[case] kep
 
         lab.step("What there is now");
         let same = joined(lab, &pair, &on_new).await?;
-        let theirs = count(&on_new, THEIRS).await?;
+        let theirs = on_new.count(THEIRS).await?;
         let theirs = lab.must_be("rows of the old primary that are there", theirs, kept);
-        let ours = count(&on_new, OURS).await?;
+        let ours = on_new.count(OURS).await?;
         let ours = lab.must_be("rows of the new primary that are there", ours, 1);
 
         lab.learn("Afterwards both hold the same rows on one timeline, and stream.", [&same]);
@@ -294,8 +294,7 @@ fn bulk_drift(#[context] test: Context) {
         lab.key_figure("finding all of it took", looked.elapsed());
         let compared = users.compared + products.compared + orders.compared;
         lab.key_figure("hashes that were compared", Reading::Bytes(compared));
-        let size: i64 = new.value(SIZE).await?;
-        lab.measure("size of the tables", Reading::Bytes(size.unsigned_abs()));
+        lab.measure("size of the tables", Reading::Bytes(new.count(SIZE).await?));
         let users = lab.must_be("users", kinds(&users), [200, 500, 1000]);
         let products = lab.must_be("products", kinds(&products), [10, 20, 100]);
         let orders = lab.must_be("orders", kinds(&orders), [400, 700, 2000]);
@@ -424,7 +423,7 @@ async fn wait_for_log(node: &Node, words: &str) -> Result<Refusal> {
 
 async fn stays_behind(reader: &Session) -> Result<()> {
     stays("no row of the new primary arrives", Duration::from_millis(300), || async {
-        Ok(match count(reader, OURS).await? {
+        Ok(match reader.count(OURS).await? {
             0 => Seen::Done(()),
             rows => Seen::NotYet(format!("{rows} rows")),
         })
@@ -433,11 +432,7 @@ async fn stays_behind(reader: &Session) -> Result<()> {
 }
 
 async fn rows(session: &Session) -> Result<u64> {
-    count(session, "SELECT count(*) FROM products").await
-}
-
-async fn count(session: &Session, sql: &str) -> Result<u64> {
-    session.value::<i64>(sql).await.map(i64::unsigned_abs)
+    session.count("SELECT count(*) FROM products").await
 }
 
 /// The timeline of the WAL file that is written now, and that of the control file.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use pretty_assertions::assert_eq;
-use replication_lab::{Node, Notebook, Proof, Refusal, Result, Session};
+use replication_lab::{Node, Proof, Refusal, Result};
 
 use crate::support::Lab;
 
@@ -178,8 +178,7 @@ impl Answers {
         for (statement, since) in rows {
             let holds = since.iter().rev().find(|(major, _)| *major <= lab.major());
             let Some((_, expected)) = holds.filter(|(_, end)| *end != GONE) else { continue };
-            let book = Notebook::in_memory();
-            let session = Session::open(&node.config(), node.name(), &book).await?;
+            let session = node.session_unnoted().await?;
             let refusal = session.attempt(statement).await?;
             let ended = refusal.as_ref().map_or("accepted", Refusal::sqlstate).to_owned();
             let told = refusal.map_or_else(|| ended.clone(), |refusal| refusal.to_string());
