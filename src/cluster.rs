@@ -19,7 +19,7 @@ use crate::node::{Node, superuser};
 use crate::notebook::Notebook;
 use crate::password::Password;
 use crate::record::Event;
-use crate::rewind::{REWINDER, rewind};
+use crate::rewind::{REWINDER, dry_run, rewind};
 use crate::session::Session;
 use crate::settings::{self, Settings};
 use crate::stat;
@@ -231,6 +231,13 @@ impl Cluster {
         let source = self.source(node)?;
         let node = self.node(node)?;
         rewind(node, &source, &self.passwords.rewinder, &self.conf_of(node)).await
+    }
+
+    /// What `pg_rewind` says it would do to a stopped node; nothing is changed. As for
+    /// [`rewind`](Self::rewind), the upstream must have made a checkpoint since it was promoted.
+    pub async fn rewind_dry_run(&self, node: &str) -> Result<String> {
+        let source = self.source(node)?;
+        dry_run(self.node(node)?, &source, &self.passwords.rewinder).await
     }
 
     /// Leads a node's link to another upstream from now on, and makes its slot there if it uses one.

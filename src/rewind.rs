@@ -23,6 +23,20 @@ pub(crate) async fn rewind(
     rewinder: &Password,
     conf: &Conf,
 ) -> Result<String> {
+    node.prepare(script(source, rewinder, ""), conf).await
+}
+
+/// The same without changing anything: what `pg_rewind` says it would do.
+pub(crate) async fn dry_run(
+    node: &Node,
+    source: &Source<'_>,
+    rewinder: &Password,
+) -> Result<String> {
+    let script = script(source, rewinder, " --dry-run");
+    node.run_noting(&script.line.clone(), &script).await
+}
+
+fn script(source: &Source<'_>, rewinder: &Password, option: &str) -> Script {
     let (host, port) = source.link.address();
     let server = conninfo(&[
         ("host", host),
@@ -30,7 +44,6 @@ pub(crate) async fn rewind(
         ("user", REWINDER),
         ("dbname", "postgres"),
     ]);
-    let line = "pg_rewind -D \"$PGDATA\" --source-server=\"$UPSTREAM\" 2>&1";
-    let script = Script::new(line).with("UPSTREAM", server);
-    node.prepare(script.with("PGPASSWORD", rewinder.as_str()), conf).await
+    let line = format!("pg_rewind -D \"$PGDATA\" --source-server=\"$UPSTREAM\"{option} 2>&1");
+    Script::new(line).with("UPSTREAM", server).with("PGPASSWORD", rewinder.as_str())
 }

@@ -5,24 +5,20 @@
 //! name is that count, and its history file says where it branched off and why. A GTID identifies
 //! a transaction; a timeline identifies a history.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
 use replication_lab::drift::{Drift, drift};
 use replication_lab::record::Reading;
-use replication_lab::wait::{PATIENCE, Seen, stays, until};
+use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
-use replication_lab::{
-    Cluster, Direction, Node, Proof, Refusal, Result, Session, Shutdown, Topology, stat,
-};
+use replication_lab::{Direction, Node, Refusal, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
-use crate::resolution::Resolution;
+use crate::split_brain::{FILL, OURS, Resolution, THEIRS, diverge, joined, stays_behind, sums};
 use crate::support::{Lab, scenario};
 
-const FILL: &str = "INSERT INTO products (name, price) \
-                    SELECT 'product ' || n, n / 100.0 FROM generate_series(1, 1000) AS n";
 const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 const WHO: &str = "SELECT current_setting('cluster_name')";
 
@@ -339,11 +335,17 @@ fn rewind_conditions(#[context] test: Context) {
         let checksums = lab.fact("data_checksums", checksums);
 
         lab.step("The target runs");
-        let running = lab.fact("what pg_rewind says of a target that runs", rewound(&pair).await);
+        let running = lab.fact(
+            "what pg_rewind says of a target that runs",
+            verdict(pair.rewind("primary").await),
+        );
 
         lab.step("The target is stopped");
         pair.primary().stop(Shutdown::Fast).await?;
-        let stopped = lab.fact("what pg_rewind says of one that is stopped", rewound(&pair).await);
+        let stopped = lab.fact(
+            "what pg_rewind says of one that is stopped",
+            verdict(pair.rewind("primary").await),
+        );
 
         lab.learn("pg_rewind refuses a target that runs.", [&running]);
         lab.learn(
@@ -354,9 +356,55 @@ fn rewind_conditions(#[context] test: Context) {
     });
 }
 
-/// What `pg_rewind` says at last: its refusal, or that it is done.
-async fn rewound(pair: &Cluster) -> String {
-    let said = pair.rewind("primary").await.unwrap_or_else(|error| error.to_string());
+/// Right after a promotion the new primary's control file still shows the old timeline. Up to 15
+/// `pg_rewind` believes it, and would leave the divergence where it is, with success.
+///
+/// Method: give the checkpoint after the promotion much to write and an hour's time; ask `pg_rewind`
+/// meanwhile, without changing anything, and after a checkpoint.
+#[rstest]
+fn rewind_too_early(#[context] test: Context) {
+    let about = "What pg_rewind would do before the new primary's first checkpoint, and does after";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A split brain; the new primary's first checkpoint takes its time");
+        let spread = Topology::pair().set("checkpoint_timeout", "1h");
+        let pair = lab.start(spread.set("checkpoint_completion_target", "0.9")).await?;
+        let (_, on_new) = diverge(&pair).await?;
+        pair.lead("primary", "standby1").await?;
+        pair.primary().stop(Shutdown::Fast).await?;
+
+        lab.step("Before that has ended");
+        let early = verdict(pair.rewind_dry_run("primary").await);
+        let early = lab.fact("what pg_rewind would do", early);
+        let seen = timelines(&on_new).await?;
+        let before = lab.must_be("timelines of WAL and control file before it", seen, [2, 1]);
+
+        lab.step("After a checkpoint");
+        on_new.run("CHECKPOINT").await?;
+        let seen = timelines(&on_new).await?;
+        let after = lab.must_be("timelines of WAL and control file after it", seen, [2, 2]);
+        let done = verdict(pair.rewind("primary").await);
+        let done = lab.must_be("what pg_rewind says then", &done, "pg_rewind: Done!");
+        pair.follow("primary").await?;
+        pair.primary().start().await?;
+        let same = joined(lab, &pair, &on_new).await?;
+
+        lab.learn(
+            "Until the first checkpoint after a promotion has ended, the new primary's control file \
+             shows the old timeline.",
+            [&before, &after],
+        );
+        lab.learn(
+            "Make a CHECKPOINT on the new primary before pg_rewind, which then finds the divergence; \
+             before, the answer depends on the version.",
+            [&early, &done, &same],
+        );
+        Ok(())
+    });
+}
+
+/// What `pg_rewind` says at last: its refusal, or what it did.
+fn verdict(said: Result<String>) -> String {
+    let said = said.unwrap_or_else(|error| error.to_string());
     let mut lines = said.lines().map(|line| line.trim_start_matches([' ', '|']));
     let servers = lines.clone().find(|line| line.contains("FATAL:"));
     let own = lines.rfind(|line| line.starts_with("pg_rewind: "));
@@ -370,44 +418,6 @@ fn kinds(drift: &Drift) -> [u64; 3] {
 
 const SIZE: &str = "SELECT sum(pg_relation_size(name))::bigint \
                     FROM unnest(ARRAY['users', 'products', 'orders']) AS name";
-const THEIRS: &str = "SELECT count(*) FROM products WHERE name = 'written on the old primary'";
-const OURS: &str = "SELECT count(*) FROM products WHERE name = 'written on the new primary'";
-const SUMS: &str = "SELECT concat_ws(' ', \
-     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM users t), \
-     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM products t), \
-     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM orders t))";
-
-/// A pair with a shop, promoted while the primary runs, and a row on each that the other has not.
-async fn diverge(pair: &Cluster) -> Result<(Session, Session)> {
-    let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
-    old.run_file("fixtures/sql/shop.sql").await?;
-    old.run(FILL).await?;
-    pair.wait_for_catchup("standby1").await?;
-    pair.node("standby1")?.promote().await?;
-    old.run("INSERT INTO products (name, price) VALUES ('written on the old primary', 1)").await?;
-    new.run("INSERT INTO products (name, price) VALUES ('written on the new primary', 1)").await?;
-    Ok((old, new))
-}
-
-/// Notes and asserts that the old primary follows the new one: streaming, slot, timeline, and every
-/// row of every table.
-async fn joined(lab: &Lab, pair: &Cluster, on_new: &Session) -> Result<Proof> {
-    let last = wait_for_no_lag(on_new, "primary").await?;
-    lab.must_be("state of its walsender", &last.state, "streaming");
-    let slot = stat::slot(on_new, "primary").await?;
-    lab.must_be("is its slot active", slot.active, true);
-    let reader = pair.primary().session().await?;
-    let received: i32 = reader.value("SELECT received_tli FROM pg_stat_wal_receiver").await?;
-    lab.must_be("timeline it receives", received.unsigned_abs(), 2_u32);
-    let same = sums(&reader).await? == sums(on_new).await?;
-    Ok(lab.must_be("are all tables the same on both", same, true))
-}
-
-/// The checksums of every table.
-async fn sums(session: &Session) -> Result<String> {
-    session.value(SUMS).await
-}
-
 async fn new_row(node: &Node) -> Result<u64> {
     node.session().await?.execute(ADD, &[]).await
 }
@@ -417,16 +427,6 @@ async fn wait_for_log(node: &Node, words: &str) -> Result<Refusal> {
         let log = node.log().await?;
         let line = log.lines().find(|line| line.contains(words)).map(Refusal::from_log);
         Ok(line.map_or_else(|| Seen::NotYet(node.name().to_owned()), Seen::Done))
-    })
-    .await
-}
-
-async fn stays_behind(reader: &Session) -> Result<()> {
-    stays("no row of the new primary arrives", Duration::from_millis(300), || async {
-        Ok(match reader.count(OURS).await? {
-            0 => Seen::Done(()),
-            rows => Seen::NotYet(format!("{rows} rows")),
-        })
     })
     .await
 }

@@ -1,0 +1,99 @@
+//! A split brain, and the ways out of it. Each way makes the diverged server follow the other one; they
+//! differ in what becomes of its rows, and in what they copy. Nothing here stops a split brain.
+
+use std::time::Duration;
+
+use replication_lab::catchup::wait_for_no_lag;
+use replication_lab::wait::{Seen, stays};
+use replication_lab::{Cluster, Proof, Result, Session, Shutdown, stat};
+
+use crate::support::Lab;
+
+pub(crate) const FILL: &str = "INSERT INTO products (name, price) \
+                    SELECT 'product ' || n, n / 100.0 FROM generate_series(1, 1000) AS n";
+pub(crate) const THEIRS: &str =
+    "SELECT count(*) FROM products WHERE name = 'written on the old primary'";
+pub(crate) const OURS: &str =
+    "SELECT count(*) FROM products WHERE name = 'written on the new primary'";
+pub(crate) const SUMS: &str = "SELECT concat_ws(' ', \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM users t), \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM products t), \
+     (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM orders t))";
+
+/// A pair with a shop, promoted while the primary runs, and a row on each that the other has not.
+pub(crate) async fn diverge(pair: &Cluster) -> Result<(Session, Session)> {
+    let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+    old.run_file("fixtures/sql/shop.sql").await?;
+    old.run(FILL).await?;
+    pair.wait_for_catchup("standby1").await?;
+    pair.node("standby1")?.promote().await?;
+    old.run("INSERT INTO products (name, price) VALUES ('written on the old primary', 1)").await?;
+    new.run("INSERT INTO products (name, price) VALUES ('written on the new primary', 1)").await?;
+    Ok((old, new))
+}
+
+/// Notes and asserts that the old primary follows the new one: streaming, slot, timeline, and every
+/// row of every table.
+pub(crate) async fn joined(lab: &Lab, pair: &Cluster, on_new: &Session) -> Result<Proof> {
+    let last = wait_for_no_lag(on_new, "primary").await?;
+    lab.must_be("state of its walsender", &last.state, "streaming");
+    let slot = stat::slot(on_new, "primary").await?;
+    lab.must_be("is its slot active", slot.active, true);
+    let reader = pair.primary().session().await?;
+    let received: i32 = reader.value("SELECT received_tli FROM pg_stat_wal_receiver").await?;
+    lab.must_be("timeline it receives", received.unsigned_abs(), 2_u32);
+    let same = sums(&reader).await? == sums(on_new).await?;
+    Ok(lab.must_be("are all tables the same on both", same, true))
+}
+
+/// The checksums of every table.
+pub(crate) async fn sums(session: &Session) -> Result<String> {
+    session.value(SUMS).await
+}
+
+pub(crate) async fn stays_behind(reader: &Session) -> Result<()> {
+    stays("no row of the new primary arrives", Duration::from_millis(300), || async {
+        Ok(match reader.count(OURS).await? {
+            0 => Seen::Done(()),
+            rows => Seen::NotYet(format!("{rows} rows")),
+        })
+    })
+    .await
+}
+
+/// How the diverged primary is brought back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Resolution {
+    /// Everything anew, with `pg_basebackup`.
+    Rebuild,
+    /// Only what differs, with `pg_rewind`.
+    Rewind,
+    /// The rows that only it has are copied first, then it is rewound.
+    Salvage,
+}
+
+impl Resolution {
+    /// Stops the diverged primary and makes it a standby of `survivor`, whose link is led there
+    /// already. It is not started.
+    pub(crate) async fn apply(self, pair: &Cluster, survivor: &Session) -> Result<()> {
+        let diverged = pair.primary();
+        if let Self::Salvage = self {
+            let session = diverged.session().await?;
+            for row in session.rows("SELECT name FROM products WHERE id > 1000").await? {
+                let name: String = row.get(0);
+                survivor.execute(SALVAGE, &[&name]).await?;
+            }
+        }
+        diverged.stop(Shutdown::Fast).await?;
+        match self {
+            Self::Rebuild => pair.rebuild("primary").await,
+            Self::Rewind | Self::Salvage => {
+                survivor.run("CHECKPOINT").await?;
+                pair.rewind("primary").await?;
+                pair.follow("primary").await
+            }
+        }
+    }
+}
+
+const SALVAGE: &str = "INSERT INTO products (name, price) VALUES ($1, 1)";
