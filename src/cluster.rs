@@ -301,11 +301,24 @@ impl Cluster {
     ///
     /// No node will do: the error has what each of them said.
     pub async fn client(&self, attributes: TargetSessionAttrs) -> Result<Session> {
+        self.client_with(attributes, &self.notebook).await
+    }
+
+    /// The same, for one whose statements are too many to note.
+    pub(crate) async fn client_unnoted(&self, attributes: TargetSessionAttrs) -> Result<Session> {
+        self.client_with(attributes, &Notebook::in_memory()).await
+    }
+
+    async fn client_with(
+        &self,
+        attributes: TargetSessionAttrs,
+        notebook: &Notebook,
+    ) -> Result<Session> {
         let mut said = Vec::new();
         for node in &self.nodes {
             let mut config = node.config();
             config.target_session_attrs(attributes);
-            match Session::open(&config, "client", &self.notebook).await {
+            match Session::open(&config, "client", notebook).await {
                 Ok(session) => return Ok(session),
                 Err(error) => said.push(format!("{}: {error:?}", node.name())),
             }

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //!  describe        act                              observe           record        judge / render
-//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, Sampler  ─▶ Notebook ─▶ page (a snapshot)
-//!                  │        (PostgreSQL) (commands)                      │
+//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, Sampler, ─▶ Notebook ─▶ page (a snapshot)
+//!                  │        (PostgreSQL) (commands)         Ledger       │
 //!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON)
 //! ```
 //!
@@ -49,6 +49,7 @@ pub mod drift;
 mod error;
 mod freeze;
 mod host;
+pub mod ledger;
 mod link;
 mod node;
 mod notebook;
@@ -65,6 +66,7 @@ pub mod topology;
 pub mod version;
 pub mod wait;
 pub mod wal;
+pub mod workload;
 
 pub use basebackup::{Source, base_backup};
 pub use cluster::Cluster;
@@ -80,6 +82,7 @@ pub use host::leftover::Leftover;
 pub use host::site::{Site, Tell};
 pub use host::survey::Survey;
 pub use host::{Endpoint, Host, Script};
+pub use ledger::Ledger;
 pub use link::{Direction, Fault, Link};
 pub use node::{Node, Shutdown};
 pub use notebook::{Notebook, Proof};
@@ -90,3 +93,4 @@ pub use session::Session;
 pub use settings::{HostChoice, Settings};
 pub use topology::Topology;
 pub use version::Version;
+pub use workload::Writers;

@@ -1,4 +1,4 @@
-//! Lag over time: `pg_stat_replication` looked at in fixed steps from a connection of its own, while
+//! Lag over time, and the WAL that slots keep: the two views looked at in fixed steps from a connection of its own, while
 //! something else happens. It never judges, and says what it cost.
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::record::Reading;
 use crate::session::Session;
-use crate::stat::{self, Replication};
+use crate::stat::{self, Replication, Slot};
 
 /// Fine enough to show the peak of a burst of one second.
 pub const STEP: Duration = Duration::from_millis(5);
@@ -38,6 +38,8 @@ pub struct Sample {
     pub at: Duration,
     /// Every row of `pg_stat_replication`.
     pub standbys: Vec<Replication>,
+    /// Every row of `pg_replication_slots`.
+    pub slots: Vec<Slot>,
 }
 
 impl Sampler {
@@ -48,8 +50,7 @@ impl Sampler {
     pub async fn start(upstream: &Node, step: Duration) -> Result<Self> {
         let session = upstream.session_unnoted().await?;
         let started = Instant::now();
-        let standbys = stat::replication(&session).await?;
-        let first = Sample { at: Duration::ZERO, standbys };
+        let first = look(&session, Duration::ZERO).await?;
         let seen = Samples { all: vec![first], looking: started.elapsed() };
         let (end, ended) = oneshot::channel();
         let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
@@ -82,18 +83,24 @@ async fn sample(
         let look = async {
             steps.tick().await;
             let at = started.elapsed();
-            (at, stat::replication(&session).await)
+            (at, look(&session, at).await)
         };
         // Stopped is stopped, also while an upstream does not answer.
-        let (at, standbys) = tokio::select! {
+        let (at, sample) = tokio::select! {
             biased;
             _ = &mut ended => break,
             looked = look => looked,
         };
         seen.looking += started.elapsed().saturating_sub(at);
-        seen.all.push(Sample { at, standbys: standbys? });
+        seen.all.push(sample?);
     }
     Ok(seen)
+}
+
+/// Both views in one round trip.
+async fn look(session: &Session, at: Duration) -> Result<Sample> {
+    let (standbys, slots) = tokio::try_join!(stat::replication(session), stat::slots(session))?;
+    Ok(Sample { at, standbys, slots })
 }
 
 impl Samples {
@@ -133,10 +140,16 @@ impl Samples {
 
     /// A standby's lag over time, in bytes.
     pub fn lag(&self, standby: &str) -> Reading {
-        let lag = self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?)));
-        #[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
-        let points = lag.map(|(at, bytes)| (at.as_secs_f64(), bytes as f64));
-        Reading::Series(points.collect(), "bytes".to_owned())
+        series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
+    }
+
+    /// The WAL that a slot kept over time, in bytes.
+    pub fn retained(&self, slot: &str) -> Reading {
+        let kept = |sample: &Sample| {
+            let slot = sample.slots.iter().find(|one| one.slot_name == slot)?;
+            Some((sample.at, slot.retained()?))
+        };
+        series(self.all.iter().filter_map(kept))
     }
 
     /// Was `sent ≥ write ≥ flush ≥ replay` in every sample of a standby that streamed? Not so, when
@@ -153,6 +166,12 @@ impl Samples {
         let looks = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
         self.looking / looks
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
+fn series(bytes: impl Iterator<Item = (Duration, u64)>) -> Reading {
+    let points = bytes.map(|(at, bytes)| (at.as_secs_f64(), bytes as f64));
+    Reading::Series(points.collect(), "bytes".to_owned())
 }
 
 #[cfg(test)]
@@ -178,7 +197,11 @@ mod tests {
     }
 
     fn samples(rows: impl IntoIterator<Item = Replication>) -> Samples {
-        let at = |(index, row)| Sample { at: Duration::from_secs(index), standbys: vec![row] };
+        let at = |(index, row)| Sample {
+            at: Duration::from_secs(index),
+            standbys: vec![row],
+            slots: Vec::new(),
+        };
         Samples { all: (0..).zip(rows).map(at).collect(), ..Samples::default() }
     }
 

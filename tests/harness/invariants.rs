@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 7] = ["conf", "topology", "version", "wal", "refusal", "record", "page"];
+const PURE: [&str; 8] =
+    ["conf", "topology", "version", "wal", "refusal", "record", "page", "ledger"];
 
 /// What a pure module does not know: a runtime, a process, a clock, a file, a node.
 const IMPURE: [&str; 9] = [

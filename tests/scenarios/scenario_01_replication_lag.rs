@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
-use replication_lab::stat::{self, Replication, Slot};
+use replication_lab::stat::{self, Replication};
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::wal::{Lsn, bytes_between};
 use replication_lab::{Cluster, Proof, Result, Sampler, Samples, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 
 use crate::support::{Lab, scenario};
+use crate::watch::wait_for_slot;
 
 const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
 
@@ -160,7 +161,7 @@ fn standby_down(#[context] test: Context) {
 
         lab.step("The standby stops, and the primary goes on");
         standby.stop(Shutdown::Fast).await?;
-        let idle = wait_for_slot(&writer, false).await?;
+        let idle = wait_for_slot(&writer, "standby1", false).await?;
         let before: Lsn = writer.value(WRITTEN).await?;
         let rows = lab.scaled(10_000);
         writer.run(&format!("SELECT insert_bulk_users({rows})")).await?;
@@ -186,7 +187,7 @@ fn standby_down(#[context] test: Context) {
         wait_for_streaming(&writer, &["standby1"]).await?;
         wait_for_no_lag(&writer, "standby1").await?;
         lab.key_figure("from its start until it had everything", called.elapsed());
-        let slot = wait_for_slot(&writer, true).await?;
+        let slot = wait_for_slot(&writer, "standby1", true).await?;
         let active = lab.must_be("is the slot active", slot.active, true);
         let reader = standby.session().await?;
         let both = [count(&writer).await?, count(&reader).await?];
@@ -307,15 +308,6 @@ async fn stays_reached(primary: &Session, target: Lsn, expected: [bool; 3]) -> R
         let seen = reached(primary, target).await?;
         let changed = Seen::NotYet(format!("{REACHED}: {seen:?}"));
         Ok(if seen == expected { Seen::Done(()) } else { changed })
-    })
-    .await
-}
-
-async fn wait_for_slot(primary: &Session, active: bool) -> Result<Slot> {
-    until("the slot is what it should be", PATIENCE, || async {
-        let slot = stat::slot(primary, "standby1").await?;
-        let other = Seen::NotYet(format!("{slot:?}"));
-        Ok(if slot.active == active { Seen::Done(slot) } else { other })
     })
     .await
 }

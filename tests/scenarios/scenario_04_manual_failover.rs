@@ -10,7 +10,6 @@ use std::time::Instant;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
 use replication_lab::drift::{Drift, drift};
 use replication_lab::record::Reading;
-use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
 use replication_lab::{Direction, Node, Refusal, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
@@ -18,6 +17,7 @@ use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use crate::split_brain::{FILL, OURS, Resolution, THEIRS, diverge, joined, stays_behind, sums};
 use crate::support::{Lab, scenario};
+use crate::watch::wait_for_log;
 
 const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 const WHO: &str = "SELECT current_setting('cluster_name')";
@@ -420,15 +420,6 @@ const SIZE: &str = "SELECT sum(pg_relation_size(name))::bigint \
                     FROM unnest(ARRAY['users', 'products', 'orders']) AS name";
 async fn new_row(node: &Node) -> Result<u64> {
     node.session().await?.execute(ADD, &[]).await
-}
-
-async fn wait_for_log(node: &Node, words: &str) -> Result<Refusal> {
-    until(&format!("{} logs {words:?}", node.name()), PATIENCE, || async {
-        let log = node.log().await?;
-        let line = log.lines().find(|line| line.contains(words)).map(Refusal::from_log);
-        Ok(line.map_or_else(|| Seen::NotYet(node.name().to_owned()), Seen::Done))
-    })
-    .await
 }
 
 async fn rows(session: &Session) -> Result<u64> {

@@ -1,0 +1,135 @@
+//! What writers were told, against what is really there: the proof that no acknowledged commit was
+//! lost. It is pure: it asks no server, and who wrote is nothing to it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What a writer was told about one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server answered that it is committed.
+    Acked,
+    /// The server answered that it is not.
+    Failed,
+    /// The connection ended, or no answer came, before either: it may be there or not.
+    Unknown,
+}
+
+/// One attempt to write one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What tells the row apart from all others.
+    pub id: i64,
+    /// When the outcome was known, since the writers began.
+    pub at: Duration,
+    /// What the writer was told.
+    pub outcome: Outcome,
+}
+
+/// Every attempt of all writers, in the order in which their outcomes were known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    attempts: Vec<Attempt>,
+}
+
+/// A ledger against the rows that were found at last, on the primary of the newest timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Acked, and not found.
+    pub lost: Vec<i64>,
+    /// Found, and said to have failed or never written.
+    pub unexpected: Vec<i64>,
+    /// Found, and its outcome unknown: nobody was told a wrong thing.
+    pub recovered: Vec<i64>,
+    /// Found more than once.
+    pub twice: Vec<i64>,
+}
+
+impl Ledger {
+    /// A ledger of these attempts.
+    pub fn new(mut attempts: Vec<Attempt>) -> Self {
+        attempts.sort_by_key(|attempt| attempt.at);
+        Self { attempts }
+    }
+
+    /// All attempts.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// How many had this outcome.
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.with(outcome).count() as u64
+    }
+
+    /// The longest time in which nothing was acked, between two acks: the downtime as clients saw it.
+    pub fn longest_gap(&self) -> Duration {
+        let mut acks = self.with(Outcome::Acked).map(|attempt| attempt.at);
+        let Some(mut last) = acks.next() else { return Duration::ZERO };
+        let gaps = acks.map(|at| at.saturating_sub(std::mem::replace(&mut last, at)));
+        gaps.max().unwrap_or_default()
+    }
+
+    /// Compares with the rows that were found.
+    ///
+    /// ```
+    /// use replication_lab::ledger::{Attempt, Ledger, Outcome};
+    /// let attempt = |id, outcome| Attempt { id, at: std::time::Duration::ZERO, outcome };
+    /// let ledger = Ledger::new(vec![attempt(1, Outcome::Acked), attempt(2, Outcome::Unknown)]);
+    /// let verdict = ledger.compare([2]);
+    /// assert_eq!((verdict.lost, verdict.recovered), (vec![1], vec![2]));
+    /// ```
+    pub fn compare(&self, found: impl IntoIterator<Item = i64>) -> Verdict {
+        let ids = |outcome| self.with(outcome).map(|attempt| attempt.id).collect::<BTreeSet<_>>();
+        let (acked, unknown) = (ids(Outcome::Acked), ids(Outcome::Unknown));
+        let mut seen = BTreeSet::new();
+        let twice = found.into_iter().filter(|id| !seen.insert(*id)).collect();
+        let unacked = seen.difference(&acked).copied();
+        let (recovered, unexpected) = unacked.partition(|id| unknown.contains(id));
+        let lost = acked.difference(&seen).copied().collect();
+        Verdict { lost, unexpected, recovered, twice }
+    }
+
+    fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(move |attempt| attempt.outcome == outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(id: i64, millis: u64, outcome: Outcome) -> Attempt {
+        Attempt { id, at: Duration::from_millis(millis), outcome }
+    }
+
+    #[test]
+    fn every_kind_of_row_is_told_apart() {
+        let ledger = Ledger::new(vec![
+            attempt(1, 1, Outcome::Acked),
+            attempt(2, 2, Outcome::Acked),
+            attempt(3, 3, Outcome::Failed),
+            attempt(4, 4, Outcome::Unknown),
+            attempt(5, 5, Outcome::Unknown),
+            attempt(6, 6, Outcome::Failed),
+        ]);
+        let verdict = ledger.compare([1, 3, 4, 9, 1]);
+        assert_eq!(verdict.lost, [2]);
+        assert_eq!(verdict.unexpected, [3, 9]);
+        assert_eq!(verdict.recovered, [4]);
+        assert_eq!(verdict.twice, [1]);
+        assert_eq!(ledger.count(Outcome::Unknown), 2);
+        assert_eq!(ledger.compare([1, 2]), Verdict::default());
+    }
+
+    #[test]
+    fn the_longest_gap_is_between_acks_and_not_between_attempts() {
+        let ledger = Ledger::new(vec![
+            attempt(3, 90, Outcome::Acked),
+            attempt(1, 10, Outcome::Acked),
+            attempt(2, 50, Outcome::Unknown),
+        ]);
+        assert_eq!(ledger.longest_gap(), Duration::from_millis(80));
+        assert_eq!(Ledger::default().longest_gap(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,129 @@
+//! Shop writers: clients that place one order after the other, find the server that takes writes by
+//! themselves, and note what they were told about every single one. They never judge: see
+//! [`Ledger::compare`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::TargetSessionAttrs;
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::ledger::{Attempt, Ledger, Outcome};
+use crate::session::Session;
+use crate::settings;
+use crate::wait::pause;
+
+/// The id of the writers' first order: above those that a sequence gave.
+pub const FIRST: i64 = 1_000_000_000;
+
+/// How long a writer waits for an answer, before `LAB_TIMEOUT` multiplies it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a writer that finds no server leaves them alone.
+const BREATH: Duration = Duration::from_millis(20);
+
+const ORDER: &str = "INSERT INTO orders (id, user_id, product, amount) VALUES ($1, 1, 1, 1)";
+
+/// Writers at work. They end when this is dropped; what they noted is then lost.
+#[must_use = "writers give their ledger when they are stopped"]
+#[derive(Debug)]
+pub struct Writers {
+    end: watch::Sender<bool>,
+    acked: Arc<AtomicU64>,
+    tasks: Vec<JoinHandle<Vec<Attempt>>>,
+}
+
+impl Writers {
+    /// Lets so many writers place orders in the shop of `fixtures/sql/shop.sql`, which must have a
+    /// user and a product with the id 1.
+    pub fn start(cluster: &Arc<Cluster>, count: usize) -> Self {
+        let (end, ended) = watch::channel(false);
+        let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(FIRST)));
+        let began = Instant::now();
+        let writer = |_| Writer {
+            cluster: Arc::clone(cluster),
+            ended: ended.clone(),
+            acked: Arc::clone(&acked),
+            next: Arc::clone(&next),
+            began,
+        };
+        let tasks = (0..count).map(writer).map(|writer| tokio::spawn(writer.work())).collect();
+        Self { end, acked, tasks }
+    }
+
+    /// How many orders were acked so far.
+    pub fn acked(&self) -> u64 {
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Ends, once every attempt under way has its outcome, and gives the ledger.
+    pub async fn stop(mut self) -> Result<Ledger> {
+        self.end.send_replace(true);
+        let mut attempts = Vec::new();
+        for task in &mut self.tasks {
+            let done = task.await;
+            attempts.extend(done.map_err(|source| Error::io("placing orders", source.into()))?);
+        }
+        Ok(Ledger::new(attempts))
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+struct Writer {
+    cluster: Arc<Cluster>,
+    ended: watch::Receiver<bool>,
+    acked: Arc<AtomicU64>,
+    next: Arc<AtomicI64>,
+    began: Instant,
+}
+
+impl Writer {
+    async fn work(self) -> Vec<Attempt> {
+        let (mut attempts, mut session) = (Vec::new(), None);
+        while !*self.ended.borrow() {
+            let Some(open) = session.take() else {
+                session = self.cluster.client_unnoted(TargetSessionAttrs::ReadWrite).await.ok();
+                if session.is_none() {
+                    pause(BREATH).await;
+                }
+                continue;
+            };
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            let outcome = place(&open, id).await;
+            attempts.push(Attempt { id, at: self.began.elapsed(), outcome });
+            if outcome == Outcome::Acked {
+                self.acked.fetch_add(1, Ordering::Relaxed);
+                session = Some(open);
+            }
+        }
+        attempts
+    }
+}
+
+/// One order in a transaction of its own.
+async fn place(session: &Session, id: i64) -> Outcome {
+    let deadline = PATIENCE.mul_f64(settings::timeout_factor());
+    match tokio::time::timeout(deadline, session.execute(ORDER, &[&id])).await {
+        Ok(Ok(_)) => Outcome::Acked,
+        Ok(Err(error)) if is_told(&error) => Outcome::Failed,
+        Ok(Err(_)) | Err(_) => Outcome::Unknown,
+    }
+}
+
+/// Did the server say that it did not commit? One that ends a session (class 57) may have committed
+/// before it did.
+fn is_told(error: &Error) -> bool {
+    error.refusal().is_some_and(|refusal| !refusal.sqlstate().is_empty())
+        && error.code().is_none_or(|code| !code.code().starts_with("57"))
+}

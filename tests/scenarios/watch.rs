@@ -1,0 +1,26 @@
+//! Waits that several scenarios share: for a line of a log, for a slot. What comes of them is the
+//! scenarios' to judge.
+
+use replication_lab::stat::{self, Slot};
+use replication_lab::wait::{PATIENCE, Seen, until};
+use replication_lab::{Node, Refusal, Result, Session};
+
+/// Waits until a server logs these words, and gives the first line that has them.
+pub(crate) async fn wait_for_log(node: &Node, words: &str) -> Result<Refusal> {
+    until(&format!("{} logs {words:?}", node.name()), PATIENCE, || async {
+        let log = node.log().await?;
+        let line = log.lines().find(|line| line.contains(words)).map(Refusal::from_log);
+        Ok(line.map_or_else(|| Seen::NotYet(node.name().to_owned()), Seen::Done))
+    })
+    .await
+}
+
+/// Waits until somebody uses a slot, or nobody does any more.
+pub(crate) async fn wait_for_slot(upstream: &Session, name: &str, active: bool) -> Result<Slot> {
+    until("the slot is what it should be", PATIENCE, || async {
+        let slot = stat::slot(upstream, name).await?;
+        let other = Seen::NotYet(format!("{slot:?}"));
+        Ok(if slot.active == active { Seen::Done(slot) } else { other })
+    })
+    .await
+}
