@@ -55,6 +55,7 @@ mod node;
 mod notebook;
 pub mod page;
 mod password;
+pub mod pgbench;
 pub mod record;
 pub mod refusal;
 mod rewind;

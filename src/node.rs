@@ -220,6 +220,12 @@ impl Node {
         self.run_noting(line, &Script::new(line)).await
     }
 
+    /// The same for a program that connects to the server, as the superuser.
+    pub(crate) async fn run_as_client(&self, line: &str) -> Result<String> {
+        let script = Script::new(line).with("PGPASSWORD", self.password.as_str());
+        self.run_noting(line, &script.with("PGDATABASE", "postgres")).await
+    }
+
     pub(crate) async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
         self.note_command(line);
         self.host.run(script).await.map_err(|error| error.on(&self.name))

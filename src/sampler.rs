@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::record::Reading;
 use crate::session::Session;
 use crate::stat::{self, Replication, Slot};
+use crate::wal::bytes_between;
 
 /// Fine enough to show the peak of a burst of one second.
 pub const STEP: Duration = Duration::from_millis(5);
@@ -138,6 +139,24 @@ impl Samples {
         self.of(standby).filter_map(|(_, row)| lag(row)).max()
     }
 
+    /// The WAL that the upstream of a standby wrote, in bytes per second, over steps of this time.
+    #[expect(clippy::cast_precision_loss, reason = "no WAL is above two to the 53")]
+    pub fn wal_rate(&self, standby: &str, step: Duration) -> Reading {
+        let mut positions = self.of(standby).filter_map(|(at, row)| Some((at, row.own_lsn?)));
+        let Some(mut last) = positions.next() else {
+            return Reading::Series(Vec::new(), "bytes per second".to_owned());
+        };
+        let rates = positions.filter_map(|(at, lsn)| {
+            let (began, before) = last;
+            let took = at.saturating_sub(began);
+            (took >= step && !took.is_zero()).then(|| {
+                last = (at, lsn);
+                (at.as_secs_f64(), bytes_between(before, lsn) as f64 / took.as_secs_f64())
+            })
+        });
+        Reading::Series(rates.collect(), "bytes per second".to_owned())
+    }
+
     /// A standby's lag over time, in bytes.
     pub fn lag(&self, standby: &str) -> Reading {
         series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
@@ -212,6 +231,15 @@ mod tests {
         assert_eq!(seen.peak("b"), None);
         let series = Reading::Series(vec![(0.0, 0.0), (1.0, 8.0)], "bytes".to_owned());
         assert_eq!(seen.lag("a"), series);
+    }
+
+    #[test]
+    fn wal_is_counted_over_whole_steps() {
+        let at = |lsn| row("a", lsn, [lsn; 4]);
+        let seen = samples([at(10), at(20), at(50), at(50)]);
+        let rate = |points| Reading::Series(points, "bytes per second".to_owned());
+        assert_eq!(seen.wal_rate("a", Duration::from_secs(2)), rate(vec![(2.0, 20.0)]));
+        assert_eq!(seen.wal_rate("b", Duration::from_secs(2)), rate(Vec::new()));
     }
 
     #[test]
