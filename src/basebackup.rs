@@ -32,14 +32,20 @@ impl Source<'_> {
     }
 }
 
-/// Empties a stopped node's data directory and fills it with `pg_basebackup -R` (manual:
-/// `pg_basebackup`).
-pub async fn base_backup(node: &Node, source: &Source<'_>, conf: &Conf) -> Result<()> {
+/// Empties a stopped node's data directory and fills it with `pg_basebackup -R`, with more `options`
+/// of that where there are any (manual: `pg_basebackup`).
+pub async fn base_backup(
+    node: &Node,
+    source: &Source<'_>,
+    options: &str,
+    conf: &Conf,
+) -> Result<()> {
     let slot = source.slot.map_or(String::new(), |slot| format!(" -S {slot}"));
     let line = format!(
         "rm -rf \"$PGDATA\"/* && \
-         pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot}"
+         pg_basebackup -D \"$PGDATA\" -d \"$UPSTREAM\" -R -X stream -c fast{slot} {options}"
     );
+    let line = line.trim_end();
     let script = Script::new(line).with("UPSTREAM", source.conninfo());
     node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await.map(drop)
 }

@@ -80,14 +80,17 @@ impl Cluster {
             replicator: Password::random(),
             rewinder: Password::random(),
         };
-        let names = topology.standbys().iter().map(|standby| standby.name.as_str());
-        let names: Vec<_> = std::iter::once(PRIMARY).chain(names).collect();
         let template = site.template().await?;
+        let standby = |standby: &Standby| (standby.name.clone(), !standby.later);
+        let standbys = topology.standbys().iter().map(standby);
+        let names: Vec<_> = std::iter::once((PRIMARY.to_owned(), true)).chain(standbys).collect();
         // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
-        let hosts = join_all(names.iter().map(|name| site.host(name, &template).boxed())).await;
-        let hosts = hosts.into_iter().collect::<Result<Vec<_>>>()?;
+        let hosts = names
+            .iter()
+            .map(|(name, filled)| site.host(name, Some(&template).filter(|_| *filled)).boxed());
+        let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>>>()?;
         let nodes: Vec<_> = std::iter::zip(&names, hosts)
-            .map(|(name, host)| Node::new(name, host, &passwords.superuser, notebook))
+            .map(|((name, _), host)| Node::new(name, host, &passwords.superuser, notebook))
             .collect();
         let notebook = notebook.clone();
         let topology = topology.clone();
@@ -124,15 +127,22 @@ impl Cluster {
         Ok(())
     }
 
-    /// All nodes at once: each starts from the same cold backup, and the standbys wait for the
-    /// roles and slots to come.
+    /// All nodes at once but those that come later: each starts from the same cold backup, and the
+    /// standbys wait for the roles and slots to come.
     async fn launch(&self, template: &Template) -> Result<()> {
-        try_join_all(self.nodes.iter().map(|node| self.launch_node(node, template).boxed()))
-            .await?;
+        let nodes = self.first_nodes();
+        try_join_all(nodes.map(|node| self.launch_node(node, template).boxed())).await?;
         self.make_roles(template.password()).await?;
         let standbys = self.topology.standbys().iter();
         let slots = standbys.map(|standby| self.make_slot_on_standby(standby).boxed());
         try_join_all(slots).await.map(drop)
+    }
+
+    fn first_nodes(&self) -> impl Iterator<Item = &Node> {
+        let comes_later = |name| {
+            self.topology.standbys().iter().any(|standby| standby.later && standby.name == name)
+        };
+        self.nodes.iter().filter(move |node| !comes_later(node.name()))
     }
 
     async fn launch_node(&self, node: &Node, template: &Template) -> Result<()> {
@@ -142,7 +152,7 @@ impl Cluster {
     }
 
     /// The configuration of a node: the topology's, and the synchronous rule on the primary.
-    fn conf_of(&self, node: &Node) -> Conf {
+    pub(crate) fn conf_of(&self, node: &Node) -> Conf {
         let names = self.topology.synchronous_names().filter(|_| node.name() == PRIMARY);
         let own = names.map(|names| Conf::new().set("synchronous_standby_names", names));
         own.unwrap_or_default().and(&self.conf)
@@ -181,9 +191,10 @@ impl Cluster {
 
     /// Waits until everybody takes connections and streams, and a synchronous rule is in effect.
     async fn settle(&self) -> Result<()> {
-        for upstream in &self.nodes {
+        for upstream in self.first_nodes() {
             upstream.ready().await?;
-            let follows = |standby: &&Standby| standby.upstream == upstream.name();
+            let follows =
+                |standby: &&Standby| standby.upstream == upstream.name() && !standby.later;
             let followers = self.topology.standbys().iter().filter(follows);
             let followers: Vec<_> = followers.map(|standby| standby.name.as_str()).collect();
             let session = upstream.session_unnoted().await?;
@@ -219,9 +230,14 @@ impl Cluster {
     /// Makes a stopped node anew from its upstream, with a base backup over its link. It is a standby
     /// then.
     pub async fn rebuild(&self, node: &str) -> Result<()> {
+        self.rebuild_with(node, "").await
+    }
+
+    /// The same with more options of `pg_basebackup`, such as `--max-rate=8M`.
+    pub async fn rebuild_with(&self, node: &str, options: &str) -> Result<()> {
         let source = self.source(node)?;
         let node = self.node(node)?;
-        base_backup(node, &source, &self.conf_of(node)).await
+        base_backup(node, &source, options, &self.conf_of(node)).await
     }
 
     /// Rewinds a stopped node that diverged to the history of its upstream, over its link (manual:
@@ -381,5 +397,6 @@ async fn story_of(node: &Node) -> String {
 
 fn make_slot(standby: &Standby) -> Option<String> {
     let name = &standby.name;
-    standby.slot.then(|| format!("SELECT pg_create_physical_replication_slot('{name}');"))
+    (standby.slot && !standby.later)
+        .then(|| format!("SELECT pg_create_physical_replication_slot('{name}');"))
 }

@@ -46,6 +46,7 @@ pub mod catchup;
 mod cluster;
 pub mod conf;
 pub mod drift;
+mod dump;
 mod error;
 mod freeze;
 mod host;

@@ -221,9 +221,9 @@ impl Node {
     }
 
     /// The same for a program that connects to the server, as the superuser.
-    pub(crate) async fn run_as_client(&self, line: &str) -> Result<String> {
-        let script = Script::new(line).with("PGPASSWORD", self.password.as_str());
-        self.run_noting(line, &script.with("PGDATABASE", "postgres")).await
+    pub(crate) async fn run_as_client(&self, script: Script) -> Result<String> {
+        let script = script.with("PGPASSWORD", self.password.as_str());
+        self.run_noting(&script.line.clone(), &script.with("PGDATABASE", "postgres")).await
     }
 
     pub(crate) async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
@@ -291,6 +291,10 @@ impl Node {
 
     pub(crate) async fn with_log(&self, error: Error) -> Error {
         error.on(&self.name).log_tail(self.log_tail().await)
+    }
+
+    pub(crate) fn password(&self) -> &Password {
+        &self.password
     }
 
     pub(crate) fn into_host(self) -> Host {

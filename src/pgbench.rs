@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::host::Script;
 use crate::node::Node;
 use crate::record::Reading;
 
 /// Makes its tables on a node, with 100 000 accounts for each unit of `scale`.
 pub async fn initialise(node: &Node, scale: u64) -> Result<()> {
     let line = format!("pgbench --initialize --quiet --scale={scale} 2>&1");
-    node.run_as_client(&line).await.map(drop)
+    node.run_as_client(Script::new(line)).await.map(drop)
 }
 
 /// Lets so many clients run transactions on a node for a time, each as fast as it can, and gives what
@@ -20,7 +21,7 @@ pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
         "pgbench --no-vacuum --progress=1 --client={clients} --jobs={} --time={seconds} 2>&1",
         clients.min(2)
     );
-    let said = node.run_as_client(&line).await?;
+    let said = node.run_as_client(Script::new(line)).await?;
     Report::parse(&said).map_err(|error| error.on(node.name()))
 }
 

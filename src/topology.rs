@@ -37,6 +37,8 @@ pub struct Standby {
     pub upstream: String,
     /// Does its upstream keep a replication slot for it?
     pub slot: bool,
+    /// Is only its machine there at the start, and no server on it?
+    pub later: bool,
 }
 
 impl Topology {
@@ -54,8 +56,19 @@ impl Topology {
     /// say otherwise.
     #[must_use]
     pub fn standby(mut self, name: impl Into<String>) -> Self {
-        let standby = Standby { name: name.into(), upstream: PRIMARY.to_owned(), slot: true };
-        self.standbys.push(standby);
+        let (name, upstream) = (name.into(), PRIMARY.to_owned());
+        self.standbys.push(Standby { name, upstream, slot: true, later: false });
+        self
+    }
+
+    /// The last standby comes later: its machine and its link are there from the start, its slot, its
+    /// data and its server are not. See [`Cluster::lead`](crate::Cluster::lead),
+    /// [`Cluster::rebuild`](crate::Cluster::rebuild) and [`Node::start`](crate::Node::start).
+    #[must_use]
+    pub fn later(mut self) -> Self {
+        if let Some(last) = self.standbys.last_mut() {
+            last.later = true;
+        }
         self
     }
 
@@ -136,9 +149,10 @@ impl fmt::Display for Topology {
         if self.standbys.is_empty() {
             return f.write_str("primary alone");
         }
-        for Standby { name, upstream, slot } in &self.standbys {
+        for Standby { name, upstream, slot, later } in &self.standbys {
             let slot = if *slot { format!("slot {name}") } else { "no slot".to_owned() };
-            write!(f, "{upstream} ← {name} ({slot}), ")?;
+            let later = if *later { ", later" } else { "" };
+            write!(f, "{upstream} ← {name} ({slot}{later}), ")?;
         }
         match &self.synchronous {
             Some(names) => write!(f, "synchronous_standby_names = '{names}'"),
@@ -158,7 +172,10 @@ mod tests {
             "primary ← standby1 (slot standby1), asynchronous"
         );
         assert_eq!(Topology::alone().to_string(), "primary alone");
-        Topology::pair().standby("standby2").following("standby1").check().unwrap();
+        let chain = Topology::pair().standby("standby2").following("standby1");
+        chain.check().unwrap();
+        let chain = chain.later().to_string();
+        assert!(chain.contains("standby1 ← standby2 (slot standby2, later)"), "{chain}");
     }
 
     #[test]

@@ -198,17 +198,18 @@ impl Site {
         }
     }
 
-    /// A new host for a node that starts from `template`.
-    pub(crate) async fn host(&self, node: &str, template: &Template) -> Result<Host> {
+    /// A new host for a node that starts from `template`, or from nothing at all.
+    pub(crate) async fn host(&self, node: &str, template: Option<&Template>) -> Result<Host> {
         let host = match (&self.ground, template) {
             #[cfg(feature = "container")]
-            (Ground::Container(engine, _), Template::Image(image, _)) => {
+            (Ground::Container(engine, image), None)
+            | (Ground::Container(engine, _), Some(Template::Image(image, _))) => {
                 let engine = Arc::clone(engine);
                 let container = Container::start(engine, image, &self.settings, node).await;
                 container.map(Box::new).map(Host::Container)
             }
             #[cfg(feature = "container")]
-            (Ground::Container(..), Template::Directory(..)) => {
+            (Ground::Container(..), Some(Template::Directory(..))) => {
                 Err(Error::missing("starting a container", "a template for local hosts"))
             }
             (Ground::Local(installation), _) => {

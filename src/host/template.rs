@@ -30,9 +30,8 @@ use crate::password::Password;
 pub(crate) const INITDB: &str =
     "initdb --locale=C --encoding=UTF8 --username=postgres --auth=scram-sha-256";
 
-/// Fills an empty data directory in a container. The password is in a file for a moment, never in a
+/// Fills an empty data directory on a host. The password is in a file for a moment, never in a
 /// command line.
-#[cfg(feature = "container")]
 pub(crate) fn fill() -> String {
     format!(
         "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" && rm ../new"

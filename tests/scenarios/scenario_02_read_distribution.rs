@@ -11,21 +11,20 @@ use replication_lab::catchup::{wait_for_replay, wait_for_streaming};
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, until_at_once};
 use replication_lab::wal::Lsn;
-use replication_lab::{Cluster, Node, Notebook, Result, Session, Shutdown, Topology};
+use replication_lab::{Cluster, Notebook, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite};
 
+use crate::reads::{BY_PRODUCT, reads, turnover};
 use crate::repeat::{for_a_while, spread, timed, times};
+use crate::shop::ORDERS;
 use crate::support::{Lab, scenario};
 
-const BY_PRODUCT: &str = "SELECT p.name || ': ' || sum(o.amount * p.price) FROM orders o \
-                          JOIN products p ON p.id = o.product GROUP BY p.name ORDER BY p.name";
 const BY_USER: &str = "SELECT u.name || ': ' || count(*) FROM users u \
                        JOIN orders o ON o.user_id = u.id GROUP BY u.name ORDER BY u.name";
 const TOTALS: &str = "SELECT count(*) || ' orders, ' || sum(amount) || ' pieces, ' || \
                       count(DISTINCT product) || ' products' FROM orders";
 const ORDER: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1)";
-const ORDERS: &str = "SELECT count(*) FROM orders";
 const WHO: &str = "SELECT current_setting('cluster_name')";
 const STANDBY: &str = "SELECT pg_is_in_recovery()";
 
@@ -244,8 +243,8 @@ fn scaling(#[context] test: Context) {
 
         lab.step("Four readers on the primary, then two on each node");
         let span = Duration::from_secs(lab.scaled(1));
-        let alone = reads([pair.primary(); 4], span).await?;
-        let both = reads([pair.primary(), standby, pair.primary(), standby], span).await?;
+        let alone = reads(&[pair.primary(); 4], span).await?;
+        let both = reads(&[pair.primary(), standby, pair.primary(), standby], span).await?;
         lab.key_figure("reads with one node", Reading::rate(alone.iter().sum(), span, "reads"));
         lab.key_figure("reads with two nodes", Reading::rate(both.iter().sum(), span, "reads"));
         let served = both.iter().all(|reads| *reads > 0);
@@ -270,10 +269,6 @@ async fn count(session: &Session) -> Result<u64> {
 
 async fn texts(session: &Session, sql: &str) -> Result<Vec<String>> {
     Ok(session.rows(sql).await?.iter().map(|row| row.get(0)).collect())
-}
-
-async fn turnover(session: &Session) -> Result<()> {
-    session.rows(BY_PRODUCT).await.map(drop)
 }
 
 /// Does something while a session writes orders, and says how many it wrote.
@@ -342,15 +337,4 @@ async fn read_somewhere(pair: &Cluster) -> Result<(String, u64)> {
         Err(_) => pair.client(Any).await?,
     };
     Ok((client.value(WHO).await?, count(&client).await?))
-}
-
-/// How many times each of four readers got the turnover of a shop in this time.
-async fn reads(nodes: [&Node; 4], span: Duration) -> Result<Vec<u64>> {
-    let read = async |node: &Node| {
-        let session = node.session_unnoted().await?;
-        for_a_while(span, || turnover(&session)).await
-    };
-    let [a, b, c, d] = nodes;
-    let (a, b, c, d) = tokio::try_join!(read(a), read(b), read(c), read(d))?;
-    Ok(vec![a, b, c, d])
 }

@@ -8,16 +8,19 @@
 use std::time::Instant;
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
-use replication_lab::drift::{Drift, drift};
+use replication_lab::drift::drift;
 use replication_lab::record::Reading;
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
-use replication_lab::{Direction, Node, Refusal, Result, Session, Shutdown, Topology};
+use replication_lab::{Direction, Node, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
-use crate::split_brain::{FILL, OURS, Resolution, THEIRS, diverge, joined, stays_behind, sums};
+use crate::repeat::times;
+use crate::split_brain::{
+    FILL, OURS, Resolution, THEIRS, diverge, joined, kinds, stays_behind, sums, timelines, verdict,
+};
 use crate::support::{Lab, scenario};
-use crate::watch::wait_for_log;
+use crate::watch::{file_is_there, next_wal_file, wait_for_log, wait_for_slot};
 
 const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 const WHO: &str = "SELECT current_setting('cluster_name')";
@@ -356,6 +359,51 @@ fn rewind_conditions(#[context] test: Context) {
     });
 }
 
+/// `pg_rewind` reads the target's own WAL back to before the divergence. Where that is recycled, it
+/// refuses, and only a rebuild helps.
+///
+/// Method: drop the old primary's slot, fill several WAL files and make checkpoints there; then rewind,
+/// and rebuild.
+#[rstest]
+fn rewind_without_wal(#[context] test: Context) {
+    let about = "pg_rewind needs the target's WAL back to the last common checkpoint";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A split brain, and an old primary that keeps no more WAL than it must");
+        let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
+        let pair = lab.start(small.set("min_wal_size", "32MB")).await?;
+        let (on_old, on_new) = diverge(&pair).await?;
+        on_new.run("CHECKPOINT").await?;
+
+        lab.step("It recycles the WAL from before the divergence");
+        wait_for_slot(&on_old, "standby1", false).await?;
+        let fork = pair.node("standby1")?.branch(Timeline(2)).await?.at;
+        let looker = pair.primary().session_unnoted().await?;
+        let needed: String = looker.value(&format!("SELECT pg_walfile_name('{fork}')")).await?;
+        on_old.run("SELECT pg_drop_replication_slot('standby1')").await?;
+        times(4, |_| next_wal_file(&on_old, ADD)).await?;
+        on_old.run("CHECKPOINT").await?;
+        let there = looker.count(&file_is_there(&needed)).await?;
+        let gone = lab.must_be("is the WAL file of the fork still there", there > 0, false);
+
+        lab.step("It is to follow the new primary");
+        pair.lead("primary", "standby1").await?;
+        pair.primary().stop(Shutdown::Fast).await?;
+        let said = pair.rewind("primary").await.map_err(|error| error.to_string());
+        let refused = said.as_ref().is_err_and(|said| said.contains("could not open file"));
+        let refused = lab.must_be("does pg_rewind miss a WAL file", refused, true);
+        pair.rebuild("primary").await?;
+        pair.primary().start().await?;
+        let same = joined(lab, &pair, &on_new).await?;
+
+        lab.learn(
+            "pg_rewind needs the WAL that the target wrote since the last common checkpoint.",
+            [&gone, &refused],
+        );
+        lab.learn("Where it is recycled, the old primary is made anew.", [&refused, &same]);
+        Ok(())
+    });
+}
+
 /// Right after a promotion the new primary's control file still shows the old timeline. Up to 15
 /// `pg_rewind` believes it, and would leave the divergence where it is, with success.
 ///
@@ -402,20 +450,6 @@ fn rewind_too_early(#[context] test: Context) {
     });
 }
 
-/// What `pg_rewind` says at last: its refusal, or what it did.
-fn verdict(said: Result<String>) -> String {
-    let said = said.unwrap_or_else(|error| error.to_string());
-    let mut lines = said.lines().map(|line| line.trim_start_matches([' ', '|']));
-    let servers = lines.clone().find(|line| line.contains("FATAL:"));
-    let own = lines.rfind(|line| line.starts_with("pg_rewind: "));
-    Refusal::from_log(servers.or(own).unwrap_or(&said)).message().to_owned()
-}
-
-/// Rows only on the first, only on the second, and changed.
-fn kinds(drift: &Drift) -> [u64; 3] {
-    [&drift.only_first, &drift.only_second, &drift.changed].map(|rows| rows.len() as u64)
-}
-
 const SIZE: &str = "SELECT sum(pg_relation_size(name))::bigint \
                     FROM unnest(ARRAY['users', 'products', 'orders']) AS name";
 async fn new_row(node: &Node) -> Result<u64> {
@@ -424,11 +458,4 @@ async fn new_row(node: &Node) -> Result<u64> {
 
 async fn rows(session: &Session) -> Result<u64> {
     session.count("SELECT count(*) FROM products").await
-}
-
-/// The timeline of the WAL file that is written now, and that of the control file.
-async fn timelines(session: &Session) -> Result<[u32; 2]> {
-    let file: String = session.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
-    let control: i32 = session.value("SELECT timeline_id FROM pg_control_checkpoint()").await?;
-    Ok([Timeline::of_wal_file(&file).map_or(0, |timeline| timeline.0), control.unsigned_abs()])
 }

@@ -8,12 +8,10 @@ use std::time::Instant;
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::drift::drift;
-use replication_lab::ledger::{Outcome, Verdict};
+use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
-use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::workload::FIRST;
 use replication_lab::{
     Cluster, Direction, Link, Node, Proof, Result, Sampler, Session, Shutdown, Topology, Writers,
     stat,
@@ -22,11 +20,11 @@ use rstest::{Context, rstest};
 
 use crate::interruption::{Kind, suffered};
 use crate::repeat::times;
+use crate::shop::{ORDERS, odd, orders, shop, wait_for_acks};
 use crate::support::{Lab, scenario};
-use crate::watch::{wait_for_log, wait_for_slot};
+use crate::watch::{file_is_there, next_wal_file, wait_for_log, wait_for_slot};
 
 const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
-const ORDERS: &str = "SELECT count(*) FROM orders";
 const GAVE_UP: &str = "terminating walsender process due to replication timeout";
 const GAVE_UP_TOO: &str = "terminating walreceiver due to timeout";
 const REMOVED: &str = "has already been removed";
@@ -120,7 +118,7 @@ fn without_a_slot(#[context] test: Context) {
         let (cut, before) = (link.cut(), passed(link));
         let looker = primary.session_unnoted().await?;
         let needed: String = looker.value(NEEDED).await?;
-        times(4, |_| next_wal_file(&writer)).await?;
+        times(4, |_| next_wal_file(&writer, "SELECT place_orders(1)")).await?;
         writer.run("CHECKPOINT").await?;
         let there = looker.count(&file_is_there(&needed)).await?;
         let gone =
@@ -172,7 +170,7 @@ fn with_a_limit(#[context] test: Context) {
         wait_for_slot(&writer, "standby1", false).await?;
         let held = primary.freeze_processes("checkpointer").await?;
         let mut states = times(8, |_| async {
-            next_wal_file(&writer).await?;
+            next_wal_file(&writer, "SELECT place_orders(1)").await?;
             Ok(stat::slot(&writer, "standby1").await?.wal_status)
         })
         .await?;
@@ -329,23 +327,6 @@ fn small(topology: Topology) -> Topology {
     topology.set("min_wal_size", "32MB")
 }
 
-/// A shop with a hundred users and two hundred orders, on both servers.
-async fn shop(writer: &Session) -> Result<()> {
-    writer.run_file("fixtures/sql/shop.sql").await?;
-    writer.run("SELECT fill_shop(100)").await?;
-    wait_for_no_lag(writer, "standby1").await.map(drop)
-}
-
-/// Fills the rest of a WAL file, and begins the next one.
-async fn next_wal_file(writer: &Session) -> Result<()> {
-    writer.run("SELECT pg_switch_wal()").await?;
-    writer.run("SELECT place_orders(1)").await
-}
-
-fn file_is_there(file: &str) -> String {
-    format!("SELECT count(*) FROM pg_ls_waldir() WHERE name = '{file}'")
-}
-
 /// The bytes that passed a link, both ways.
 fn passed(link: &Link) -> u64 {
     link.bytes(Direction::ToStandby) + link.bytes(Direction::ToUpstream)
@@ -367,23 +348,4 @@ async fn same_orders(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<Proo
     wait_for_no_lag(writer, "standby1").await?;
     let differ = drift(writer, &reader, "orders", "id").await?.rows() as u64;
     Ok(lab.must_be("orders that differ", differ, 0_u64))
-}
-
-async fn wait_for_acks(writers: &Writers, acks: u64) -> Result<()> {
-    until(&format!("{acks} orders are acked"), PATIENCE, || async {
-        let acked = writers.acked();
-        let fewer = Seen::NotYet(format!("{acked} are"));
-        Ok(if acked >= acks { Seen::Done(()) } else { fewer })
-    })
-    .await
-}
-
-/// The ids of the writers' orders that are there.
-async fn orders(session: &Session) -> Result<Vec<i64>> {
-    let rows = session.rows(&format!("SELECT id FROM orders WHERE id >= {FIRST}")).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-fn odd(verdict: &Verdict) -> [u64; 3] {
-    [&verdict.lost, &verdict.unexpected, &verdict.twice].map(|ids| ids.len() as u64)
 }

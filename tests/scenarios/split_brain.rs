@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use replication_lab::catchup::wait_for_no_lag;
+use replication_lab::drift::Drift;
 use replication_lab::wait::{Seen, stays};
-use replication_lab::{Cluster, Proof, Result, Session, Shutdown, stat};
+use replication_lab::wal::Timeline;
+use replication_lab::{Cluster, Proof, Refusal, Result, Session, Shutdown, stat};
 
 use crate::support::Lab;
 
@@ -97,3 +99,24 @@ impl Resolution {
 }
 
 const SALVAGE: &str = "INSERT INTO products (name, price) VALUES ($1, 1)";
+
+/// What `pg_rewind` says at last: its refusal, or what it did.
+pub(crate) fn verdict(said: Result<String>) -> String {
+    let said = said.unwrap_or_else(|error| error.to_string());
+    let mut lines = said.lines().map(|line| line.trim_start_matches([' ', '|']));
+    let servers = lines.clone().find(|line| line.contains("FATAL:"));
+    let own = lines.rfind(|line| line.starts_with("pg_rewind: "));
+    Refusal::from_log(servers.or(own).unwrap_or(&said)).message().to_owned()
+}
+
+/// Rows only on the first, only on the second, and changed.
+pub(crate) fn kinds(drift: &Drift) -> [u64; 3] {
+    [&drift.only_first, &drift.only_second, &drift.changed].map(|rows| rows.len() as u64)
+}
+
+/// The timeline of the WAL file that is written now, and that of the control file.
+pub(crate) async fn timelines(session: &Session) -> Result<[u32; 2]> {
+    let file: String = session.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
+    let control: i32 = session.value("SELECT timeline_id FROM pg_control_checkpoint()").await?;
+    Ok([Timeline::of_wal_file(&file).map_or(0, |timeline| timeline.0), control.unsigned_abs()])
+}

@@ -24,3 +24,14 @@ pub(crate) async fn wait_for_slot(upstream: &Session, name: &str, active: bool) 
     })
     .await
 }
+
+/// Fills the rest of a WAL file, and begins the next one.
+pub(crate) async fn next_wal_file(writer: &Session, small_write: &str) -> Result<()> {
+    writer.run("SELECT pg_switch_wal()").await?;
+    writer.run(small_write).await
+}
+
+/// A query that counts the WAL files of this name.
+pub(crate) fn file_is_there(file: &str) -> String {
+    format!("SELECT count(*) FROM pg_ls_waldir() WHERE name = '{file}'")
+}

@@ -1,0 +1,25 @@
+//! Readers at work on one node or several: how many answers they get, measured and never judged.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use replication_lab::{Node, Result, Session};
+
+use crate::repeat::for_a_while;
+
+pub(crate) const BY_PRODUCT: &str = "SELECT p.name || ': ' || sum(o.amount * p.price) FROM orders o \
+                          JOIN products p ON p.id = o.product GROUP BY p.name ORDER BY p.name";
+
+/// Reads the turnover of every product, for the time it takes.
+pub(crate) async fn turnover(session: &Session) -> Result<()> {
+    session.rows(BY_PRODUCT).await.map(drop)
+}
+
+/// How many times each reader of a node got the turnover of a shop in this time.
+pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<Vec<u64>> {
+    try_join_all(nodes.iter().map(|node| async {
+        let session = node.session_unnoted().await?;
+        for_a_while(span, || turnover(&session)).await
+    }))
+    .await
+}
