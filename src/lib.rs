@@ -43,11 +43,13 @@
 
 mod basebackup;
 pub mod catchup;
+pub mod checkup;
 mod cluster;
 pub mod conf;
 pub mod drift;
 mod error;
 mod freeze;
+pub mod health;
 mod host;
 pub mod ledger;
 mod link;
@@ -63,6 +65,7 @@ pub mod sampler;
 mod session;
 pub mod settings;
 pub mod stat;
+pub mod synchronous;
 pub mod topology;
 pub mod version;
 pub mod wait;
