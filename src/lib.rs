@@ -43,12 +43,14 @@
 
 mod basebackup;
 pub mod catchup;
+pub mod checkup;
 mod cluster;
 pub mod conf;
 pub mod drift;
 mod dump;
 mod error;
 mod freeze;
+pub mod health;
 mod host;
 pub mod ledger;
 mod link;
@@ -64,6 +66,7 @@ pub mod sampler;
 mod session;
 pub mod settings;
 pub mod stat;
+pub mod synchronous;
 pub mod topology;
 pub mod version;
 pub mod wait;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Socket};
 
@@ -42,8 +43,24 @@ impl Session {
     /// Opens a session; `name` is what the notebook shows before the prompt.
     pub async fn open(config: &Config, name: &str, notebook: &Notebook) -> Result<Self> {
         let deadline = CONNECT.mul_f64(settings::timeout_factor());
+        Self::open_with(config, NoTls, deadline, name, notebook).await
+    }
+
+    /// The same over TLS, where the server offers it and `config` wants it, and with a deadline of
+    /// one's own.
+    pub async fn open_with<T>(
+        config: &Config,
+        tls: T,
+        deadline: Duration,
+        name: &str,
+        notebook: &Notebook,
+    ) -> Result<Self>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
         let failed = |source| Error::sql("connecting", source).on(name);
-        let connect = tokio::time::timeout(deadline, config.connect(NoTls));
+        let connect = tokio::time::timeout(deadline, config.connect(tls));
         let (client, connection) = match connect.await {
             Ok(connected) => connected.map_err(failed)?,
             Err(_) => {
@@ -150,6 +167,11 @@ impl Session {
     pub(crate) async fn run_secretly(&self, act: &str, sql: &str) -> Result<()> {
         let run = self.client.batch_execute(sql).await;
         run.map_err(|source| Error::sql(act, source).on(&self.name))
+    }
+
+    /// As [`run`](Self::run), without a note.
+    pub(crate) async fn run_quietly(&self, sql: &str) -> Result<()> {
+        self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }
 
     fn note(&self, sql: &str) {

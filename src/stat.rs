@@ -108,6 +108,8 @@ pub struct Slot {
     pub restart_lsn: Option<Lsn>,
     /// `reserved`, `extended`, `unreserved` or `lost`; null like `restart_lsn`.
     pub wal_status: Option<String>,
+    /// Is it a standby's copy of its primary's slot? There are such from 17 on.
+    pub synced: bool,
     /// Where the server itself stood: what it had written, or, as a standby, received (no column
     /// of the view).
     pub own_lsn: Option<Lsn>,
@@ -123,8 +125,9 @@ impl Slot {
 /// Every row of `pg_replication_slots`, by name.
 pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
     let sql = format!(
-        "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn \
-         FROM pg_replication_slots ORDER BY slot_name"
+        "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn, \
+         coalesce((to_jsonb(slot) ->> 'synced')::boolean, false) AS synced \
+         FROM pg_replication_slots AS slot ORDER BY slot_name"
     );
     let rows = session.look(&sql).await?;
     rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(&sql, source))).collect()
@@ -150,6 +153,7 @@ fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
         active: row.try_get("active")?,
         restart_lsn: row.try_get("restart_lsn")?,
         wal_status: row.try_get("wal_status")?,
+        synced: row.try_get("synced")?,
         own_lsn: row.try_get("own_lsn")?,
     })
 }

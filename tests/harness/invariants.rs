@@ -6,8 +6,18 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 8] =
-    ["conf", "topology", "version", "wal", "refusal", "record", "page", "ledger"];
+const PURE: [&str; 10] = [
+    "conf",
+    "topology",
+    "version",
+    "wal",
+    "refusal",
+    "record",
+    "page",
+    "ledger",
+    "health",
+    "synchronous",
+];
 
 /// What a pure module does not know: a runtime, a process, a clock, a file, a node.
 const IMPURE: [&str; 9] = [

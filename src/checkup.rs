@@ -1,0 +1,143 @@
+//! Looking at a server for the judgement of `health.rs`: any server from 13 on, of either role, with
+//! a role that has `pg_monitor` and nothing else. One read-only transaction; it never writes, waits or
+//! judges.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use crate::error::{Error, Result};
+use crate::health::{Archiver, Observation, Receiver, Replay};
+use crate::session::Session;
+use crate::stat;
+use crate::wal::Timeline;
+
+/// A pooler may give the connection to somebody else afterwards: nothing is set beyond the transaction.
+const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog";
+
+const SERVER: &str = "SELECT pg_is_in_recovery() AS in_recovery, \
+     current_setting('transaction_read_only')::boolean AS read_only, \
+     pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all, \
+     (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline, \
+     current_setting('synchronous_standby_names') AS synchronous, \
+     current_setting('archive_mode') AS archive_mode";
+
+/// The last failure is as old as it is while it goes on: a try that works is later.
+const ARCHIVER: &str = "SELECT last_failed_time IS NOT NULL \
+     AND (last_archived_time IS NULL OR last_failed_time > last_archived_time) AS failing, \
+     CASE WHEN has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE') THEN \
+         (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') END AS waiting \
+     FROM pg_stat_archiver";
+
+const REPLAY: &str = "SELECT pg_last_wal_receive_lsn() AS received, \
+     pg_last_wal_replay_lsn() AS replayed, pg_is_wal_replay_paused() AS paused, \
+     pg_has_role('pg_read_all_settings', 'USAGE') AS may_see \
+     WHERE pg_is_in_recovery()";
+
+const UPSTREAM: &str = "SELECT current_setting('primary_conninfo') <> ''";
+
+const RECEIVER: &str = "SELECT coalesce(status, '') AS status, latest_end_lsn, \
+     extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 AS silence, \
+     extract(epoch FROM current_setting('wal_receiver_timeout')::interval)::float8 AS timeout \
+     FROM pg_stat_wal_receiver";
+
+/// Vacuum ignores what autovacuum and other vacuums hold.
+const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
+     SELECT 'slot ' || slot_name, greatest(age(xmin), age(catalog_xmin)) FROM pg_replication_slots \
+     UNION ALL SELECT 'prepared transaction ' || gid, age(transaction) FROM pg_prepared_xacts \
+     UNION ALL SELECT coalesce(backend_type, 'process') || ' ' || pid, age(backend_xmin) \
+         FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+         AND backend_type IS DISTINCT FROM 'autovacuum worker' \
+     ) AS held (holder, xmin_age) WHERE xmin_age IS NOT NULL ORDER BY xmin_age DESC, holder LIMIT 1";
+
+/// Looks at everything that [`judge`](crate::health::judge) judges.
+///
+/// ```no_run
+/// # async fn example(session: &replication_lab::Session) -> replication_lab::Result<()> {
+/// use replication_lab::checkup::observe;
+/// use replication_lab::health::{Expected, Severity, Thresholds, judge, worst};
+/// let findings = judge(&observe(session).await?, &Thresholds::default(), Expected::default());
+/// assert_eq!(worst(&findings), Severity::Ok, "{findings:?}");
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// The connection broke, or the role may not even look at what everybody may.
+pub async fn observe(session: &Session) -> Result<Observation> {
+    session.run_quietly(BEGIN).await?;
+    let seen = look(session).await;
+    let ended = session.run_quietly("ROLLBACK").await;
+    let seen = seen?;
+    ended.map(|()| seen)
+}
+
+async fn look(session: &Session) -> Result<Observation> {
+    let server = one(session, SERVER).await?;
+    let (in_recovery, archive_mode): (bool, String) =
+        (read(&server, SERVER, "in_recovery")?, read(&server, SERVER, "archive_mode")?);
+    let archives = archive_mode == "always" || archive_mode == "on" && !in_recovery;
+    let timeline: Option<i32> = read(&server, SERVER, "timeline")?;
+    Ok(Observation {
+        in_recovery,
+        timeline: timeline.map(|timeline| Timeline(timeline.unsigned_abs())),
+        read_only: read(&server, SERVER, "read_only")?,
+        sees_all: read(&server, SERVER, "sees_all")?,
+        standbys: stat::replication(session).await?,
+        slots: stat::slots(session).await?,
+        synchronous: read(&server, SERVER, "synchronous")?,
+        archiver: if archives { Some(archiver(session).await?) } else { None },
+        replay: replay(session).await?,
+        receiver: receiver(session).await?,
+        oldest_xmin: oldest_xmin(session).await?,
+    })
+}
+
+async fn archiver(session: &Session) -> Result<Archiver> {
+    let row = one(session, ARCHIVER).await?;
+    let waiting: Option<i64> = read(&row, ARCHIVER, "waiting")?;
+    let failing = read(&row, ARCHIVER, "failing")?;
+    Ok(Archiver { failing, waiting: waiting.map(i64::unsigned_abs) })
+}
+
+async fn replay(session: &Session) -> Result<Option<Replay>> {
+    let rows = session.look(REPLAY).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let may_see: bool = read(row, REPLAY, "may_see")?;
+    Ok(Some(Replay {
+        received: read(row, REPLAY, "received")?,
+        replayed: read(row, REPLAY, "replayed")?,
+        paused: read(row, REPLAY, "paused")?,
+        // Whom it follows is a secret to those who see nothing else either.
+        has_upstream: !may_see || session.look_at(UPSTREAM).await?,
+    }))
+}
+
+async fn receiver(session: &Session) -> Result<Option<Receiver>> {
+    let rows = session.look(RECEIVER).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let silence: Option<f64> = read(row, RECEIVER, "silence")?;
+    Ok(Some(Receiver {
+        status: read(row, RECEIVER, "status")?,
+        latest_end: read(row, RECEIVER, "latest_end_lsn")?,
+        silence: silence.map(seconds),
+        timeout: seconds(read(row, RECEIVER, "timeout")?),
+    }))
+}
+
+async fn oldest_xmin(session: &Session) -> Result<Option<(String, u64)>> {
+    let rows = session.look(OLDEST_XMIN).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let age: i32 = read(row, OLDEST_XMIN, "xmin_age")?;
+    Ok(Some((read(row, OLDEST_XMIN, "holder")?, u64::try_from(age).unwrap_or(0))))
+}
+
+async fn one(session: &Session, sql: &str) -> Result<Row> {
+    let rows = session.look(sql).await?;
+    rows.into_iter().next().ok_or_else(|| Error::missing(format!("running {sql:?}"), "no row"))
+}
+
+fn read<T: tokio_postgres::types::FromSqlOwned>(row: &Row, sql: &str, column: &str) -> Result<T> {
+    row.try_get(column).map_err(|source| Error::sql(format!("running {sql:?}"), source))
+}

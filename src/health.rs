@@ -1,0 +1,456 @@
+//! Judging what a server shows of its replication: thresholds and states in, findings out. One
+//! judgement for the scenarios, for `lab check` and for a drill; it is pure and never asks a server:
+//! that is `checkup.rs`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::record::Reading;
+use crate::stat::{Replication, Slot};
+use crate::synchronous::Rule;
+use crate::wal::{Lsn, Timeline, bytes_between};
+
+/// How bad a finding is, from the best to the worst. What could not be looked at is worse than what
+/// is merely worth knowing, and not as bad as what is known to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth knowing, and nothing to do.
+    Info,
+    /// It could not be looked at.
+    Unknown,
+    /// To be looked after.
+    Warning,
+    /// To be looked after now.
+    Critical,
+}
+
+/// From which values on something is how bad; it is so *above* each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Levels {
+    /// Worth knowing.
+    pub info: Option<u64>,
+    /// To be looked after.
+    pub warning: u64,
+    /// To be looked after now.
+    pub critical: u64,
+}
+
+/// All levels that can be set. The defaults are those of `fixtures/sql/monitoring/alerts.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Bytes of WAL that a standby has not replayed.
+    pub lag: Levels,
+    /// Bytes of WAL that a slot holds back.
+    pub slot_retained: Levels,
+    /// WAL files that wait to be archived.
+    pub archive_waiting: Levels,
+    /// How many transactions ago the oldest one was that somebody still holds on to.
+    pub oldest_xmin: Levels,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let levels = |info, warning, critical| Levels { info, warning, critical };
+        Self {
+            lag: levels(Some(1_000_000), 10_000_000, 100_000_000),
+            slot_retained: levels(None, 1_000_000_000, 10_000_000_000),
+            archive_waiting: levels(None, 10, 100),
+            oldest_xmin: levels(None, 10_000_000, 100_000_000),
+        }
+    }
+}
+
+/// What a server should be, where somebody says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Should it be a standby, or a primary?
+    pub in_recovery: Option<bool>,
+    /// How many standbys should stream from it, at least?
+    pub standbys: Option<u64>,
+}
+
+/// What a server showed at one moment: see [`observe`](crate::checkup::observe).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Is it a standby?
+    pub in_recovery: bool,
+    /// The timeline in its control file.
+    pub timeline: Option<Timeline>,
+    /// Was the transaction that looked read-only?
+    pub read_only: bool,
+    /// May the role that looked see everybody's statistics (`pg_monitor`)?
+    pub sees_all: bool,
+    /// Every row of `pg_stat_replication`.
+    pub standbys: Vec<Replication>,
+    /// Every row of `pg_replication_slots`.
+    pub slots: Vec<Slot>,
+    /// `synchronous_standby_names`, on a primary.
+    pub synchronous: String,
+    /// The archiver, where this server archives.
+    pub archiver: Option<Archiver>,
+    /// Where a standby stands.
+    pub replay: Option<Replay>,
+    /// The row of `pg_stat_wal_receiver`, if there is one.
+    pub receiver: Option<Receiver>,
+    /// Who holds on to the oldest transaction, and how many transactions ago that was.
+    pub oldest_xmin: Option<(String, u64)>,
+}
+
+/// What `pg_stat_archiver` and the directory of the archive status show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Archiver {
+    /// Did the last try fail?
+    pub failing: bool,
+    /// The WAL files that wait; nothing where the role may not look.
+    pub waiting: Option<u64>,
+}
+
+/// Where a standby stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// `pg_last_wal_receive_lsn()`; null until it streamed.
+    pub received: Option<Lsn>,
+    /// `pg_last_wal_replay_lsn()`.
+    pub replayed: Option<Lsn>,
+    /// `pg_is_wal_replay_paused()`.
+    pub paused: bool,
+    /// Has it an upstream to stream from? Without one it lives on an archive.
+    pub has_upstream: bool,
+}
+
+/// A row of `pg_stat_wal_receiver`, as far as it is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receiver {
+    /// `starting`, `streaming`, `waiting`, …
+    pub status: String,
+    /// The end of the upstream's WAL, as it last said.
+    pub latest_end: Option<Lsn>,
+    /// Since the upstream's last message, by the standby's clock.
+    pub silence: Option<Duration>,
+    /// `wal_receiver_timeout`: it asks after half of it, and gives up after all of it.
+    pub timeout: Duration,
+}
+
+/// One thing that was judged. All are given, the good ones too: an alert clears by being good again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// What was judged; the names do not change.
+    pub name: &'static str,
+    /// Of which standby, slot or server.
+    pub subject: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The same for people.
+    pub sentence: String,
+    /// The figure it was judged by, or that goes with it.
+    pub figure: Option<Figure>,
+}
+
+/// A figure, in the base unit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// What it is, without its unit.
+    pub name: &'static str,
+    /// How much.
+    pub value: f64,
+    /// Of what.
+    pub unit: Unit,
+    /// What it was compared with.
+    pub levels: Option<Levels>,
+}
+
+/// Base units, as Prometheus wants them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+    /// Files.
+    Files,
+    /// Transactions.
+    Transactions,
+    /// A number of things, or yes (1) and no (0).
+    Count,
+}
+
+/// How long a walreceiver may be silent where `wal_receiver_timeout` is off.
+const SILENCE: Duration = Duration::from_secs(60);
+
+impl Levels {
+    /// How bad a value is.
+    pub fn judge(&self, value: u64) -> Severity {
+        match value {
+            value if value > self.critical => Severity::Critical,
+            value if value > self.warning => Severity::Warning,
+            value if self.info.is_some_and(|info| value > info) => Severity::Info,
+            _ => Severity::Ok,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "OK",
+            Self::Info => "INFO",
+            Self::Unknown => "UNKNOWN",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+        })
+    }
+}
+
+impl Finding {
+    /// A finding without a subject and without a figure.
+    pub fn new(name: &'static str, severity: Severity, sentence: impl Into<String>) -> Self {
+        Self { name, subject: None, severity, sentence: sentence.into(), figure: None }
+    }
+
+    fn of(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
+    fn counting(self, name: &'static str, value: u64, unit: Unit) -> Self {
+        self.with(name, value, unit, None)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "what is above two to the 53 is far too much")]
+    fn with(mut self, name: &'static str, value: u64, unit: Unit, levels: Option<Levels>) -> Self {
+        self.figure = Some(Figure { name, value: value as f64, unit, levels });
+        self
+    }
+}
+
+/// The worst of all.
+pub fn worst(findings: &[Finding]) -> Severity {
+    findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Unknown)
+}
+
+/// Judges everything that was seen.
+///
+/// ```
+/// use replication_lab::health::{self, Expected, Observation, Severity, Thresholds};
+/// let seen = Observation { sees_all: true, ..Observation::default() };
+/// let expected = Expected { standbys: Some(1), ..Expected::default() };
+/// let findings = health::judge(&seen, &Thresholds::default(), expected);
+/// assert_eq!(health::worst(&findings), Severity::Critical);
+/// ```
+pub fn judge(seen: &Observation, thresholds: &Thresholds, expected: Expected) -> Vec<Finding> {
+    let mut findings = vec![role(seen, expected)];
+    if seen.sees_all {
+        findings.extend(standbys(seen, thresholds));
+        findings.push(number(seen, expected));
+        findings.extend((!seen.in_recovery).then(|| synchronous(seen)).flatten());
+        findings.extend(receiver(seen));
+    } else {
+        let sentence = "the role may not see replication: GRANT pg_monitor TO it";
+        findings.push(Finding::new("privileges", Severity::Unknown, sentence));
+    }
+    findings.extend(seen.slots.iter().flat_map(|slot| of_slot(slot, thresholds)));
+    findings.extend(seen.archiver.iter().flat_map(|archiver| archiving(*archiver, thresholds)));
+    findings.extend(seen.replay.iter().flat_map(|replay| replaying(seen, *replay, thresholds)));
+    findings.extend(old_xmin(seen, thresholds));
+    findings
+}
+
+fn role(seen: &Observation, expected: Expected) -> Finding {
+    let name = |in_recovery| if in_recovery { "a standby" } else { "a primary" };
+    let is = name(seen.in_recovery);
+    let timeline =
+        seen.timeline.map_or(String::new(), |timeline| format!(" on timeline {timeline}"));
+    let finding = match expected.in_recovery.filter(|expected| *expected != seen.in_recovery) {
+        None => Finding::new("role", Severity::Ok, format!("{is}{timeline}")),
+        Some(other) => {
+            let sentence = format!("{is}{timeline}, and {} is expected", name(other));
+            Finding::new("role", Severity::Critical, sentence)
+        }
+    };
+    finding.counting("is_replica", u64::from(seen.in_recovery), Unit::Count)
+}
+
+/// Those that follow this server: not a base backup, which is nobody's standby.
+fn followers(seen: &Observation) -> impl Iterator<Item = &Replication> {
+    seen.standbys.iter().filter(|row| row.state != "backup")
+}
+
+fn standbys(seen: &Observation, thresholds: &Thresholds) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for row in followers(seen) {
+        let same = findings.iter().filter(|finding| {
+            finding.name == "streaming"
+                && finding
+                    .subject
+                    .as_ref()
+                    .is_some_and(|name| is_named(name, &row.application_name))
+        });
+        // Names need not be unique, and every figure must have one of its own.
+        let name = match same.count() {
+            0 => row.application_name.clone(),
+            before => format!("{} #{}", row.application_name, before + 1),
+        };
+        let streams = row.state == "streaming";
+        let (severity, sentence) = match streams {
+            true => (Severity::Ok, format!("{name} streams")),
+            false => (Severity::Critical, format!("{name} does not stream: {}", row.state)),
+        };
+        let streaming = Finding::new("streaming", severity, sentence).of(&name);
+        findings.push(streaming.counting("standby_streaming", u64::from(streams), Unit::Count));
+        findings.extend(behind(row).map(|lag| lag_of(&name, lag, "standby_lag", thresholds)));
+    }
+    findings
+}
+
+fn is_named(subject: &str, name: &str) -> bool {
+    subject.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(" #"))
+}
+
+/// What a standby has not replayed, and a receiver of WAL that replays nothing has not written.
+fn behind(row: &Replication) -> Option<u64> {
+    row.lag().or_else(|| Some(bytes_between(row.write_lsn?, row.own_lsn?)))
+}
+
+fn lag_of(name: &str, lag: u64, figure: &'static str, thresholds: &Thresholds) -> Finding {
+    let (severity, levels) = (thresholds.lag.judge(lag), Some(thresholds.lag));
+    let sentence = format!("{name} is {} behind", Reading::Bytes(lag));
+    Finding::new("lag", severity, sentence).of(name).with(figure, lag, Unit::Bytes, levels)
+}
+
+fn number(seen: &Observation, expected: Expected) -> Finding {
+    let streaming = followers(seen).filter(|row| row.state == "streaming").count() as u64;
+    let finding = match expected.standbys.filter(|expected| streaming < *expected) {
+        None => {
+            Finding::new("standbys", Severity::Ok, format!("standbys that stream: {streaming}"))
+        }
+        Some(more) => {
+            let sentence = format!("standbys that stream: {streaming}, and {more} are expected");
+            Finding::new("standbys", Severity::Critical, sentence)
+        }
+    };
+    finding.counting("standbys_streaming", streaming, Unit::Count)
+}
+
+fn of_slot(slot: &Slot, thresholds: &Thresholds) -> Vec<Finding> {
+    let name = slot.slot_name.as_str();
+    // A standby's copy of its primary's slot is used by nobody until a promotion.
+    let (severity, used) = match slot.active || slot.synced {
+        true => (Severity::Ok, "is in use"),
+        false => (Severity::Warning, "is used by nobody"),
+    };
+    let active = Finding::new("slot_active", severity, format!("slot {name} {used}")).of(name);
+    let mut findings = vec![active.counting("slot_active", u64::from(slot.active), Unit::Count)];
+    if let Some(status) = &slot.wal_status {
+        let (severity, means) = match status.as_str() {
+            "unreserved" => (Severity::Critical, "the next checkpoint may take its WAL away"),
+            "lost" => (Severity::Critical, "its standby must be made anew"),
+            _ => (Severity::Ok, "its WAL is there"),
+        };
+        let sentence = format!("slot {name} is {status}: {means}");
+        findings.push(Finding::new("slot_wal", severity, sentence).of(name));
+    }
+    findings.extend(slot.retained().map(|bytes| {
+        let (severity, levels) =
+            (thresholds.slot_retained.judge(bytes), Some(thresholds.slot_retained));
+        let sentence = format!("slot {name} holds {} of WAL", Reading::Bytes(bytes));
+        let finding = Finding::new("slot_retained", severity, sentence).of(name);
+        finding.with("slot_retained", bytes, Unit::Bytes, levels)
+    }));
+    findings
+}
+
+fn synchronous(seen: &Observation) -> Option<Finding> {
+    let rule = Rule::read(&seen.synchronous)?;
+    let counts = followers(seen).filter(|row| {
+        row.state == "streaming" && ["sync", "quorum"].contains(&row.sync_state.as_str())
+    });
+    let there = counts.count() as u64;
+    let (severity, means) = match there >= rule.needed {
+        true => (Severity::Ok, "commits are confirmed"),
+        false => (Severity::Critical, "commits wait"),
+    };
+    let sentence = format!("synchronous standbys: {there} of {}: {means}", rule.needed);
+    let finding = Finding::new("synchronous", severity, sentence);
+    Some(finding.counting("synchronous_standbys", there, Unit::Count))
+}
+
+fn archiving(archiver: Archiver, thresholds: &Thresholds) -> Vec<Finding> {
+    let (severity, sentence) = match archiver.failing {
+        true => (Severity::Warning, "the archiver's last try failed"),
+        false => (Severity::Ok, "the archiver does not fail"),
+    };
+    let failing = Finding::new("archiver", severity, sentence);
+    let failing = failing.counting("archiver_failing", u64::from(archiver.failing), Unit::Count);
+    let waiting = archiver.waiting.map(|files| {
+        let levels = thresholds.archive_waiting;
+        let sentence = format!("WAL files that wait for the archiver: {files}");
+        Finding::new("archive_waiting", levels.judge(files), sentence).with(
+            "archive_waiting",
+            files,
+            Unit::Files,
+            Some(levels),
+        )
+    });
+    [Some(failing), waiting].into_iter().flatten().collect()
+}
+
+/// A standby's receiver. That what was received is replayed says nothing when nothing is received.
+fn receiver(seen: &Observation) -> Option<Finding> {
+    let replay = seen.replay?;
+    let Some(receiver) = &seen.receiver else {
+        return Some(match replay.has_upstream {
+            true => Finding::new("receiver", Severity::Critical, "there is no walreceiver"),
+            false => Finding::new("receiver", Severity::Info, "it streams from nobody"),
+        });
+    };
+    let silence = receiver.silence.unwrap_or_default();
+    let limit = if receiver.timeout.is_zero() { SILENCE } else { receiver.timeout };
+    let (severity, sentence) = match (receiver.status.as_str(), silence > limit) {
+        ("streaming", false) => (Severity::Ok, "the walreceiver streams".to_owned()),
+        ("streaming", true) => (
+            Severity::Critical,
+            format!("the walreceiver has heard nothing for {:.1} s", silence.as_secs_f64()),
+        ),
+        (status, _) => (Severity::Critical, format!("the walreceiver does not stream: {status}")),
+    };
+    let mut finding = Finding::new("receiver", severity, sentence);
+    finding.figure = receiver.silence.map(|silence| Figure {
+        name: "receiver_silence",
+        value: silence.as_secs_f64(),
+        unit: Unit::Seconds,
+        levels: None,
+    });
+    Some(finding)
+}
+
+fn replaying(seen: &Observation, replay: Replay, thresholds: &Thresholds) -> Vec<Finding> {
+    let (severity, sentence) = match replay.paused {
+        true => (Severity::Warning, "replay is paused"),
+        false => (Severity::Ok, "replay goes on"),
+    };
+    let paused = Finding::new("replay_paused", severity, sentence);
+    let paused = paused.counting("replay_paused", u64::from(replay.paused), Unit::Count);
+    let end = seen.receiver.as_ref().and_then(|receiver| receiver.latest_end).max(replay.received);
+    let lag = end.zip(replay.replayed).map(|(end, replayed)| {
+        let lag = bytes_between(replayed, end);
+        Finding { subject: None, ..lag_of("it", lag, "replay_lag", thresholds) }
+    });
+    [Some(paused), lag].into_iter().flatten().collect()
+}
+
+fn old_xmin(seen: &Observation, thresholds: &Thresholds) -> Option<Finding> {
+    let (holder, age) = seen.oldest_xmin.as_ref()?;
+    let levels = thresholds.oldest_xmin;
+    let sentence = format!("{holder} holds on to what was {age} transactions ago");
+    let finding = Finding::new("oldest_xmin", levels.judge(*age), sentence);
+    Some(finding.with("oldest_xmin", *age, Unit::Transactions, Some(levels)))
+}
+
+#[cfg(test)]
+mod tests;
