@@ -1,5 +1,7 @@
 //! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
 
+mod commits;
+mod crash;
 mod interruption;
 mod repeat;
 mod scenario_01_replication_lag;
@@ -7,7 +9,9 @@ mod scenario_02_read_distribution;
 mod scenario_03_read_only;
 mod scenario_04_manual_failover;
 mod scenario_05_network_interruption;
+mod scenario_08_synchronous_replication;
 mod split_brain;
 mod statements;
 mod support;
+mod sync_rules;
 mod watch;

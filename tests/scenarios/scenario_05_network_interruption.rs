@@ -8,12 +8,11 @@ use std::time::Instant;
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::drift::drift;
-use replication_lab::ledger::{Outcome, Verdict};
+use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
-use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::workload::FIRST;
+use replication_lab::workload::orders;
 use replication_lab::{
     Cluster, Direction, Link, Node, Proof, Result, Sampler, Session, Shutdown, Topology, Writers,
     stat,
@@ -273,7 +272,7 @@ fn flapping(#[context] test: Context) {
         let link = pair.link("standby1")?;
         let cuts = times(10, |_| async {
             let (cut, before) = (link.cut(), passed(link));
-            wait_for_acks(&writers, writers.acked() + 20).await?;
+            writers.wait_for_acks(writers.acked() + 20).await?;
             let bytes = passed(link) - before;
             cut.heal();
             pair.wait_for_catchup("standby1").await?;
@@ -293,10 +292,10 @@ fn flapping(#[context] test: Context) {
         lab.must_be("orders that failed, or whose outcome is unknown", unclear, 0_u64);
         let seen = ledger.compare(orders(&writer).await?);
         let primary =
-            lab.must_be("on the primary: lost, unexpected, twice", odd(&seen), [0_u64; 3]);
+            lab.must_be("on the primary: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
         let seen = ledger.compare(orders(&reader).await?);
         let standby =
-            lab.must_be("on the standby: lost, unexpected, twice", odd(&seen), [0_u64; 3]);
+            lab.must_be("on the standby: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
         let now: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
         let same = lab.must_be("is it still the same walsender", now == process, true);
 
@@ -367,23 +366,4 @@ async fn same_orders(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<Proo
     wait_for_no_lag(writer, "standby1").await?;
     let differ = drift(writer, &reader, "orders", "id").await?.rows() as u64;
     Ok(lab.must_be("orders that differ", differ, 0_u64))
-}
-
-async fn wait_for_acks(writers: &Writers, acks: u64) -> Result<()> {
-    until(&format!("{acks} orders are acked"), PATIENCE, || async {
-        let acked = writers.acked();
-        let fewer = Seen::NotYet(format!("{acked} are"));
-        Ok(if acked >= acks { Seen::Done(()) } else { fewer })
-    })
-    .await
-}
-
-/// The ids of the writers' orders that are there.
-async fn orders(session: &Session) -> Result<Vec<i64>> {
-    let rows = session.rows(&format!("SELECT id FROM orders WHERE id >= {FIRST}")).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-fn odd(verdict: &Verdict) -> [u64; 3] {
-    [&verdict.lost, &verdict.unexpected, &verdict.twice].map(|ids| ids.len() as u64)
 }

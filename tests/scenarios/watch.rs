@@ -24,3 +24,13 @@ pub(crate) async fn wait_for_slot(upstream: &Session, name: &str, active: bool) 
     })
     .await
 }
+
+/// Waits until a server has so many walsenders: those of servers that stopped are gone.
+pub(crate) async fn wait_for_followers(upstream: &Session, count: usize) -> Result<()> {
+    until(&format!("{count} standbys are connected"), PATIENCE, || async {
+        let there = stat::replication(upstream).await?;
+        let others = Seen::NotYet(format!("{there:?}"));
+        Ok(if there.len() == count { Seen::Done(()) } else { others })
+    })
+    .await
+}
