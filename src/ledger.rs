@@ -45,6 +45,13 @@ pub struct Verdict {
     pub twice: Vec<i64>,
 }
 
+impl Verdict {
+    /// How many rows are lost, unexpected, and there twice: what must be nothing at all.
+    pub fn wrong(&self) -> [u64; 3] {
+        [&self.lost, &self.unexpected, &self.twice].map(|ids| ids.len() as u64)
+    }
+}
+
 impl Ledger {
     /// A ledger of these attempts.
     pub fn new(mut attempts: Vec<Attempt>) -> Self {
@@ -118,6 +125,7 @@ mod tests {
         assert_eq!(verdict.unexpected, [3, 9]);
         assert_eq!(verdict.recovered, [4]);
         assert_eq!(verdict.twice, [1]);
+        assert_eq!(verdict.wrong(), [1, 2, 1]);
         assert_eq!(ledger.count(Outcome::Unknown), 2);
         assert_eq!(ledger.compare([1, 2]), Verdict::default());
     }

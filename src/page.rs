@@ -116,6 +116,7 @@ fn unit(reading: &Reading) -> String {
         Reading::Bytes(_) => "‹bytes›".to_owned(),
         Reading::Rate(_, what) => format!("‹{what} per second›"),
         Reading::Count(_) => "‹count›".to_owned(),
+        Reading::Percent(_) => "‹percent›".to_owned(),
         Reading::Lsn(_) => "‹lsn›".to_owned(),
         Reading::Series(_, what) => format!("‹{what} over time›"),
     }

@@ -144,6 +144,8 @@ pub enum Reading {
     Rate(f64, String),
     /// A number that the run happened to give.
     Count(u64),
+    /// A part of something, or a change of it, in percent: see [`Reading::impact`].
+    Percent(f64),
     /// A position in the write-ahead log.
     Lsn(String),
     /// A figure over time: seconds and value, and the unit of the value.
@@ -157,6 +159,22 @@ impl Reading {
         match span.is_zero() {
             true => Self::Count(count),
             false => Self::Rate(count as f64 / span.as_secs_f64(), what.to_owned()),
+        }
+    }
+
+    /// How much longer something takes than it did before; below zero where it takes less. What took
+    /// no time at all before has no impact, but the time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use replication_lab::record::Reading;
+    /// let impact = Reading::impact(Duration::from_millis(2), Duration::from_millis(3));
+    /// assert_eq!(impact.to_string(), "50.0 %");
+    /// ```
+    pub fn impact(before: Duration, after: Duration) -> Self {
+        match before.is_zero() {
+            true => after.into(),
+            false => Self::Percent((after.as_secs_f64() / before.as_secs_f64() - 1.0) * 100.0),
         }
     }
 }
@@ -246,6 +264,8 @@ impl fmt::Display for Reading {
             Self::Rate(rate, what) if *rate < 10.0 => write!(f, "{rate:.2} {what}/s"),
             Self::Rate(rate, what) => write!(f, "{} {what}/s", grouped(*rate)),
             Self::Count(count) => f.write_str(&grouped(*count as f64)),
+            Self::Percent(percent) if *percent < 100.0 => write!(f, "{percent:.1} %"),
+            Self::Percent(percent) => write!(f, "{} %", grouped(*percent)),
             Self::Lsn(position) => f.write_str(position),
             Self::Series(points, what) => write!(f, "{} points of {what}", points.len()),
         }
@@ -367,6 +387,10 @@ mod tests {
             (Reading::Rate(121_000.4, "rows".into()), "121 000 rows/s"),
             (Reading::Rate(1.5, "rows".into()), "1.50 rows/s"),
             (Reading::Count(1_000), "1 000"),
+            (Reading::Percent(-12.34), "-12.3 %"),
+            (Reading::Percent(12_345.6), "12 346 %"),
+            (Reading::impact(Duration::from_millis(4), Duration::from_millis(6)), "50.0 %"),
+            (Reading::impact(Duration::ZERO, Duration::from_millis(6)), "6 ms"),
             (Reading::Series(vec![(0.0, 1.0)], "bytes".into()), "1 points of bytes"),
         ] {
             assert_eq!(reading.to_string(), shown);
@@ -381,6 +405,7 @@ mod tests {
             Event::Fact { name: "rows".into(), value: Fact::from(["a", "b"]) },
             measure("took", Duration::from_millis(2).into(), true),
             measure("r", Reading::Rate(1.5, "rows".into()), false),
+            measure("p", Reading::Percent(-12.5), false),
             Event::End { passed: true },
         ] {
             let entry = Entry { at_ms: 7, event };

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Attempt, Ledger, Outcome};
 use crate::session::Session;
 use crate::settings;
-use crate::wait::pause;
+use crate::wait::{self, Seen, pause, until};
 
 /// The id of the writers' first order: above those that a sequence gave.
 pub const FIRST: i64 = 1_000_000_000;
@@ -60,6 +60,16 @@ impl Writers {
         self.acked.load(Ordering::Relaxed)
     }
 
+    /// Waits until so many orders are acked.
+    pub async fn wait_for_acks(&self, acks: u64) -> Result<()> {
+        until(&format!("{acks} orders are acked"), wait::PATIENCE, || async {
+            let acked = self.acked();
+            let fewer = Seen::NotYet(format!("{acked} are"));
+            Ok(if acked >= acks { Seen::Done(()) } else { fewer })
+        })
+        .await
+    }
+
     /// Ends, once every attempt under way has its outcome, and gives the ledger.
     pub async fn stop(mut self) -> Result<Ledger> {
         self.end.send_replace(true);
@@ -78,6 +88,13 @@ impl Drop for Writers {
             task.abort();
         }
     }
+}
+
+/// The ids of the writers' orders that are there: what a ledger is compared with.
+pub async fn orders(session: &Session) -> Result<Vec<i64>> {
+    let sql = format!("SELECT id FROM orders WHERE id >= {FIRST}");
+    let rows = session.rows(&sql).await?;
+    rows.iter().map(|row| row.try_get(0).map_err(|source| Error::sql(&sql, source))).collect()
 }
 
 struct Writer {

@@ -127,7 +127,8 @@ fn scenarios() -> Vec<PathBuf> {
 
 fn sources() -> Vec<PathBuf> {
     let mut sources = Vec::new();
-    let mut folders = ["src", "tests", "benches"].map(|folder| root().join(folder)).to_vec();
+    let mut folders =
+        ["src", "tests", "benches", "examples"].map(|folder| root().join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for path in list(&folder) {
             match path.is_dir() {

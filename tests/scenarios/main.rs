@@ -1,5 +1,7 @@
 //! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
 
+mod commits;
+mod crash;
 mod interruption;
 mod load;
 mod more_standbys;
@@ -12,8 +14,10 @@ mod scenario_04_manual_failover;
 mod scenario_05_network_interruption;
 mod scenario_06_heavy_write_load;
 mod scenario_07_second_standby;
+mod scenario_08_synchronous_replication;
 mod shop;
 mod split_brain;
 mod statements;
 mod support;
+mod sync_rules;
 mod watch;

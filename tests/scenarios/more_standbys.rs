@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use replication_lab::ledger::Ledger;
 use replication_lab::wait::{Seen, until};
+use replication_lab::workload::orders;
 use replication_lab::{Node, Result, Session};
-
-use crate::shop::{odd, orders};
 
 /// The phases of a base backup, in the manual's order (Base Backup Progress Reporting).
 const PHASES: [&str; 6] = [
@@ -57,7 +56,7 @@ pub(crate) async fn amiss(ledger: &Ledger, nodes: &[Node]) -> Result<Vec<u64>> {
     let mut amiss = Vec::new();
     for node in nodes {
         let found = orders(&node.session_unnoted().await?).await?;
-        amiss.push(odd(&ledger.compare(found)).iter().sum());
+        amiss.push(ledger.compare(found).wrong().iter().sum());
     }
     Ok(amiss)
 }

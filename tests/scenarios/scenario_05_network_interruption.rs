@@ -12,6 +12,7 @@ use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
+use replication_lab::workload::orders;
 use replication_lab::{
     Cluster, Direction, Link, Node, Proof, Result, Sampler, Session, Shutdown, Topology, Writers,
     stat,
@@ -20,7 +21,7 @@ use rstest::{Context, rstest};
 
 use crate::interruption::{Kind, suffered};
 use crate::repeat::times;
-use crate::shop::{ORDERS, odd, orders, shop, wait_for_acks};
+use crate::shop::{ORDERS, shop};
 use crate::support::{Lab, scenario};
 use crate::watch::{file_is_there, next_wal_file, wait_for_log, wait_for_slot};
 
@@ -271,7 +272,7 @@ fn flapping(#[context] test: Context) {
         let link = pair.link("standby1")?;
         let cuts = times(10, |_| async {
             let (cut, before) = (link.cut(), passed(link));
-            wait_for_acks(&writers, writers.acked() + 20).await?;
+            writers.wait_for_acks(writers.acked() + 20).await?;
             let bytes = passed(link) - before;
             cut.heal();
             pair.wait_for_catchup("standby1").await?;
@@ -291,10 +292,10 @@ fn flapping(#[context] test: Context) {
         lab.must_be("orders that failed, or whose outcome is unknown", unclear, 0_u64);
         let seen = ledger.compare(orders(&writer).await?);
         let primary =
-            lab.must_be("on the primary: lost, unexpected, twice", odd(&seen), [0_u64; 3]);
+            lab.must_be("on the primary: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
         let seen = ledger.compare(orders(&reader).await?);
         let standby =
-            lab.must_be("on the standby: lost, unexpected, twice", odd(&seen), [0_u64; 3]);
+            lab.must_be("on the standby: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
         let now: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
         let same = lab.must_be("is it still the same walsender", now == process, true);
 

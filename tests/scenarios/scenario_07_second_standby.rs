@@ -17,7 +17,7 @@ use rstest::{Context, rstest};
 
 use crate::more_standbys::{amiss, in_order, phases};
 use crate::reads::reads;
-use crate::shop::{ORDERS, shop, wait_for_acks};
+use crate::shop::{ORDERS, shop};
 use crate::split_brain::sums;
 use crate::support::{Lab, scenario};
 use crate::watch::{wait_for_log, wait_for_slot};
@@ -57,7 +57,7 @@ fn added_under_load(#[context] test: Context) {
         second.start().await?;
         wait_for_streaming(&looker, &["standby1", "standby2"]).await?;
         lab.key_figure("until it streamed", began.elapsed());
-        wait_for_acks(&writers, writers.acked() + 20).await?;
+        writers.wait_for_acks(writers.acked() + 20).await?;
 
         lab.step("The writers stop");
         let ledger = writers.stop().await?;

@@ -35,3 +35,13 @@ pub(crate) async fn next_wal_file(writer: &Session, small_write: &str) -> Result
 pub(crate) fn file_is_there(file: &str) -> String {
     format!("SELECT count(*) FROM pg_ls_waldir() WHERE name = '{file}'")
 }
+
+/// Waits until a server has so many walsenders: those of servers that stopped are gone.
+pub(crate) async fn wait_for_followers(upstream: &Session, count: usize) -> Result<()> {
+    until(&format!("{count} standbys are connected"), PATIENCE, || async {
+        let there = stat::replication(upstream).await?;
+        let others = Seen::NotYet(format!("{there:?}"));
+        Ok(if there.len() == count { Seen::Done(()) } else { others })
+    })
+    .await
+}

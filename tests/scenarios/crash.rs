@@ -1,0 +1,125 @@
+//! Writers whose primary crashes: a moment in which nobody writes, the crash, and what the new primary
+//! has. Whether something may be missing there is the scenario's to say.
+
+use std::sync::Arc;
+
+use replication_lab::ledger::{Attempt, Ledger, Outcome, Verdict};
+use replication_lab::record::Reading;
+use replication_lab::wait::{PATIENCE, Seen, until};
+use replication_lab::wal::Timeline;
+use replication_lab::workload::orders;
+use replication_lab::{Cluster, Fault, Result, Session, Topology, Writers};
+use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
+
+use crate::support::Lab;
+
+/// How many writers there are.
+pub(crate) const WRITERS: u64 = 4;
+
+const WHO: &str = "SELECT current_setting('cluster_name')";
+
+/// A pair with a shop, and writers that have placed some orders.
+pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluster>, Writers)> {
+    let pair = lab.start(topology).await?;
+    let writer = pair.primary().session().await?;
+    writer.run_file("fixtures/sql/shop.sql").await?;
+    writer.run("SELECT fill_shop(10)").await?;
+    let writers = Writers::start(&pair, 4);
+    writers.wait_for_acks(lab.scaled(200)).await?;
+    Ok((pair, writers))
+}
+
+/// Cuts the link at a moment when nobody writes and the standby has everything. Gives how many orders
+/// were acked by then: none of those is behind the cut, and all that come later are.
+pub(crate) async fn cut_between(pair: &Cluster, writers: &Writers) -> Result<(Fault, u64)> {
+    let session = pair.primary().session().await?;
+    let looker = pair.primary().session_unnoted().await?;
+    session.run("BEGIN; LOCK TABLE orders IN EXCLUSIVE MODE").await?;
+    wait_for_waiting(&looker, "wait_event_type = 'Lock'").await?;
+    let acked = writers.acked();
+    pair.wait_for_catchup("standby1").await?;
+    let cut = pair.link("standby1")?.cut();
+    session.run("COMMIT").await?;
+    Ok((cut, acked))
+}
+
+/// Waits until every writer waits for something, as `pg_stat_activity` shows it.
+pub(crate) async fn wait_for_waiting(looker: &Session, what: &str) -> Result<()> {
+    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE {what}");
+    until(&format!("all writers show {what}"), PATIENCE, || async {
+        let waiting = looker.count(&sql).await?;
+        let some = Seen::NotYet(format!("{waiting} do"));
+        Ok(if waiting >= WRITERS { Seen::Done(()) } else { some })
+    })
+    .await
+}
+
+/// Promotes the standby, lets the writers find it, and gives their ledger.
+pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Result<Ledger> {
+    pair.node("standby1")?.promote().await?;
+    writers.wait_for_acks(writers.acked() + lab.scaled(50)).await?;
+    let ledger = writers.stop().await?;
+    lab.key_figure("orders acked", Reading::Count(ledger.count(Outcome::Acked)));
+    lab.measure("longest time without an ack", ledger.longest_gap());
+    Ok(ledger)
+}
+
+/// Compares a ledger with the orders on the server that clients reach now. It must be the primary of
+/// the newest timeline, and the old one must be down.
+pub(crate) async fn verdict(lab: &Lab, pair: &Cluster, ledger: &Ledger) -> Result<Verdict> {
+    let client = pair.client(ReadWrite).await?;
+    lab.must_be("orders are read from", &client.value::<String>(WHO).await?, "standby1");
+    let file: String = client.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
+    lab.must_be("its timeline", Timeline::of_wal_file(&file), Some(Timeline(2)));
+    let answers = pair.primary().session_unnoted().await.is_ok();
+    lab.must_be("does the old primary answer", answers, false);
+    let verdict = ledger.compare(orders(&client).await?);
+    lab.measure("outcomes unknown", Reading::Count(ledger.count(Outcome::Unknown)));
+    lab.measure("of these there", Reading::Count(verdict.recovered.len() as u64));
+    Ok(verdict)
+}
+
+/// Of the orders that were acked before a cut, how many are lost; and of those that were acked after
+/// it and before the crash, how many are there.
+pub(crate) fn around_the_cut(
+    ledger: &Ledger,
+    verdict: &Verdict,
+    before_cut: u64,
+    before_crash: u64,
+) -> [u64; 2] {
+    let acked = |attempt: &&Attempt| attempt.outcome == Outcome::Acked;
+    let acked: Vec<_> = ledger.attempts().iter().filter(acked).map(|attempt| attempt.id).collect();
+    let index = |count| usize::try_from(count).unwrap_or(usize::MAX).min(acked.len());
+    let (early, rest) = acked.split_at(index(before_cut));
+    let late = rest.iter().take(index(before_crash.saturating_sub(before_cut)));
+    let is_lost = |id: &&i64| verdict.lost.binary_search(id).is_ok();
+    let lost = early.iter().filter(is_lost).count();
+    let there = late.filter(|id| !is_lost(id)).count();
+    [lost as u64, there as u64]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn orders_are_told_apart_by_the_cut_and_the_crash() {
+        let attempt = |id: u64, outcome| {
+            let at = Duration::from_millis(id);
+            Attempt { id: i64::try_from(id).unwrap_or_default(), at, outcome }
+        };
+        let acked = [1, 2, 3, 4, 6, 7].map(|id| attempt(id, Outcome::Acked));
+        let mut attempts = acked.to_vec();
+        attempts.push(attempt(5, Outcome::Unknown));
+        let ledger = Ledger::new(attempts);
+        let seen = |found: &[i64]| {
+            let verdict = ledger.compare(found.iter().copied());
+            around_the_cut(&ledger, &verdict, 2, 4)
+        };
+        assert_eq!(seen(&[1, 2, 6, 7]), [0, 0]);
+        assert_eq!(seen(&[2, 4, 7]), [1, 1]);
+        assert_eq!(seen(&[]), [2, 0]);
+    }
+}
