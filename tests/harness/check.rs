@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use pretty_assertions::assert_eq;
@@ -15,6 +15,7 @@ use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{
     Link, Node, Notebook, Result, Session, Settings, Shutdown, Site, Topology, stat,
 };
+use tokio::net::TcpSocket;
 
 use crate::support::{Outcome, directory, lab, within_deadline};
 
@@ -35,65 +36,30 @@ fn a_pair_is_judged_by_its_state() {
         wait_for_no_lag(&writer, "standby1").await?;
         let (up, down) = (Front::of(primary).await?, Front::of(standby).await?);
 
-        says(
-            up.check(&["--expect", "primary", "--standbys", "1"])?,
-            0,
-            &[
-                "REPLICATION OK - a primary on timeline 1; standbys that stream: 1 | ",
-                "'standby_lag standby1'=0B;10000000;100000000;0",
-                "'slot_active standby1'=1;;;0",
-                "\nOK       slot_wal: slot standby1 is reserved: its WAL is there\n",
-            ],
-        );
-        says(
-            down.check(&["--expect", "standby"])?,
-            0,
-            &[
-                "REPLICATION OK - a standby on timeline 1; ",
-                "the walreceiver streams",
-                "'replay_lag'=0B;10000000;100000000;0",
-            ],
-        );
-        says(down.check(&["--expect", "primary"])?, 2, &["a standby on timeline 1, and a primary"]);
-        says(
-            up.check(&["--format", "prometheus"])?,
-            0,
-            &[
-                "pg_replication_up 1\n",
-                "# TYPE pg_replication_standby_lag_bytes gauge\n",
-                "pg_replication_standby_lag_bytes{application_name=\"standby1\"} 0\n",
-                "pg_replication_is_replica 0\n",
-            ],
-        );
-        let object: serde_json::Value = {
-            let ran = up.check(&["--format", "json"])?;
-            serde_json::from_slice(&ran.stdout)?
-        };
-        assert_eq!((&object["state"], &object["exit_code"]), (&"OK".into(), &0.into()), "{object}");
-
+        a_healthy_pair_is_ok(&up, &down)?;
         reader.run("SELECT pg_wal_replay_pause()").await?;
         says(
-            down.check(&[])?,
+            &down.check(&[])?,
             1,
             &["REPLICATION WARNING - replay is paused | ", "'replay_paused'=1"],
         );
         reader.run("SELECT pg_wal_replay_resume()").await?;
-        says(down.check(&[])?, 0, &["replay goes on"]);
+        says(&down.check(&[])?, 0, &["replay goes on"]);
 
         drop(reader);
         standby.stop(Shutdown::Fast).await?;
         wait_for_idle_slot(&writer).await?;
-        says(up.check(&[])?, 1, &["REPLICATION WARNING - slot standby1 is used by nobody | "]);
+        says(&up.check(&[])?, 1, &["REPLICATION WARNING - slot standby1 is used by nobody | "]);
         says(
-            up.check(&["--standbys", "1"])?,
+            &up.check(&["--standbys", "1"])?,
             2,
             &[
                 "REPLICATION CRITICAL - standbys that stream: 0, and 1 are expected; slot standby1 is used",
             ],
         );
-        says(down.check(&[])?, 2, &["REPLICATION CRITICAL - "]);
+        says(&down.check(&[])?, 2, &["REPLICATION CRITICAL - "]);
         lose_the_slot(&writer).await?;
-        says(up.check(&[])?, 2, &["slot standby1 is lost: its standby must be made anew"]);
+        says(&up.check(&[])?, 2, &["slot standby1 is lost: its standby must be made anew"]);
 
         writer.run("SELECT pg_drop_replication_slot('standby1')").await?;
         pair.lead("standby1", "primary").await?;
@@ -101,7 +67,7 @@ fn a_pair_is_judged_by_its_state() {
         standby.start().await?;
         wait_for_streaming(&writer, &["standby1"]).await?;
         wait_for_no_lag(&writer, "standby1").await?;
-        says(up.check(&["--standbys", "1"])?, 0, &["REPLICATION OK - "]);
+        says(&up.check(&["--standbys", "1"])?, 0, &["REPLICATION OK - "]);
         Ok(pair.stop().await?)
     });
 }
@@ -114,41 +80,14 @@ fn who_cannot_be_asked_is_told() {
         let alone = Topology::alone().start().await?;
         alone.primary().session().await?.run(ROLE).await?;
         let front = Front::of(alone.primary()).await?;
-        let home = directory();
-
-        says(
-            front.lab(&front.string(), &[]).env("PGPASSWORD", "a-secret").output()?,
-            3,
-            &[
-                "REPLICATION UNKNOWN - ",
-                "28P01 password authentication failed for user \"monitor\"",
-            ],
-        );
-        says(
-            front.lab(&front.string(), &[]).output()?,
-            3,
-            &["REPLICATION UNKNOWN", "password missing"],
-        );
-        let uri = format!("postgresql://monitor:{PASSWORD}@127.0.0.1:{}/postgres", front.port());
-        says(front.lab(&uri, &[]).output()?, 0, &["REPLICATION OK"]);
-        let file = home.path().join("passwords");
-        std::fs::write(&file, format!("127.0.0.1:*:postgres:monitor:{PASSWORD}\n"))?;
-        std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
-        let with_file = || {
-            let mut command = front.lab(&front.string(), &[]);
-            command.env("PGPASSFILE", &file);
-            command
-        };
-        says(with_file().output()?, 0, &["REPLICATION OK"]);
-        std::fs::set_permissions(&file, Permissions::from_mode(0o644))?;
-        says(with_file().output()?, 3, &["password missing; the password file", "chmod 600"]);
-
-        let closed = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        a_password_comes_from_where_it_should(&front)?;
+        // A port that is taken, and where nobody listens.
+        let closed = TcpSocket::new_v4()?;
+        closed.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let dead = closed.local_addr()?.port();
-        drop(closed);
         let nobody = format!("host=127.0.0.1 port={dead} user=monitor");
         says(
-            front.lab(&nobody, &[]).output()?,
+            &check_of(&nobody, &[]).output()?,
             2,
             &["CRITICAL - connecting to 127.0.0.1:", "refused"],
         );
@@ -156,26 +95,26 @@ fn who_cannot_be_asked_is_told() {
             "host=127.0.0.1,127.0.0.1 port={dead},{} dbname=postgres user=monitor",
             front.port()
         );
-        says(front.lab(&both, &[]).env("PGPASSWORD", PASSWORD).output()?, 0, &["REPLICATION OK"]);
+        says(&check_of(&both, &[]).env("PGPASSWORD", PASSWORD).output()?, 0, &["REPLICATION OK"]);
 
         let stranger = stranger()?;
         let string = format!("host=127.0.0.1 port={stranger} user=monitor");
         says(
-            front.lab(&string, &[]).output()?,
+            &check_of(&string, &[]).output()?,
             3,
             &["is no PostgreSQL: it says \"HTTP/1.1 400 Bad Request\""],
         );
         says(
-            front.lab("host=h hots=secret", &[]).output()?,
+            &check_of("host=h hots=secret", &[]).output()?,
             3,
             &["the connection string is not understood", "hots"],
         );
-        says(front.lab("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is no size"]);
+        says(&check_of("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is no size"]);
 
         let cut = front.link.cut();
         let began = Instant::now();
         says(
-            front.check(&["--timeout", "1"])?,
+            &front.check(&["--timeout", "1"])?,
             2,
             &["CRITICAL - no answer from 127.0.0.1:", "within 1.0 s"],
         );
@@ -185,9 +124,9 @@ fn who_cannot_be_asked_is_told() {
             began.elapsed()
         );
         drop(cut);
-        says(front.check(&[])?, 0, &["REPLICATION OK"]);
+        says(&front.check(&[])?, 0, &["REPLICATION OK"]);
         alone.primary().stop(Shutdown::Fast).await?;
-        says(front.check(&["--format", "prometheus"])?, 2, &["pg_replication_up 0\n"]);
+        says(&front.check(&["--format", "prometheus"])?, 2, &["pg_replication_up 0\n"]);
         Ok(alone.stop().await?)
     });
 }
@@ -222,24 +161,94 @@ fn tls_is_used_and_certificates_are_verified() {
             Ok(command.output()?)
         };
         let with_root = format!("sslrootcert={}", root.display());
-        says(check("sslmode=disable")?, 3, &["28000 no pg_hba.conf entry", "sslmode=require"]);
+        says(&check("sslmode=disable")?, 3, &["28000 no pg_hba.conf entry", "sslmode=require"]);
         for good in
             ["", "sslmode=allow", "sslmode=require", &format!("sslmode=verify-ca {with_root}")]
         {
-            says(check(good)?, 0, &["REPLICATION OK"]);
+            says(&check(good)?, 0, &["REPLICATION OK"]);
         }
-        says(check(&format!("sslmode=verify-full {with_root}"))?, 0, &["REPLICATION OK"]);
-        says(check("sslmode=verify-full")?, 3, &["there is no root certificate", "sslrootcert="]);
-        says(check("sslrootcert=system")?, 3, &["invalid peer certificate"]);
+        says(&check(&format!("sslmode=verify-full {with_root}"))?, 0, &["REPLICATION OK"]);
+        says(&check("sslmode=verify-full")?, 3, &["there is no root certificate", "sslrootcert="]);
+        says(&check("sslrootcert=system")?, 3, &["invalid peer certificate"]);
 
         // The same key holder, another name; and a stranger's.
         std::fs::write(&root, &wrong.0)?;
-        says(check(&format!("sslmode=require {with_root}"))?, 3, &["invalid peer certificate"]);
+        says(&check(&format!("sslmode=require {with_root}"))?, 3, &["invalid peer certificate"]);
         serve(primary, &wrong).await?;
-        says(check(&format!("sslmode=verify-ca {with_root}"))?, 0, &["REPLICATION OK"]);
-        says(check(&format!("sslmode=verify-full {with_root}"))?, 3, &["not valid for name"]);
+        says(&check(&format!("sslmode=verify-ca {with_root}"))?, 0, &["REPLICATION OK"]);
+        says(&check(&format!("sslmode=verify-full {with_root}"))?, 3, &["not valid for name"]);
         Ok(alone.stop().await?)
     });
+}
+
+/// Both ends of it, in every format.
+fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
+    says(
+        &up.check(&["--expect", "primary", "--standbys", "1"])?,
+        0,
+        &[
+            "REPLICATION OK - a primary on timeline 1; standbys that stream: 1 | ",
+            "'standby_lag standby1'=0B;10000000;100000000;0",
+            "'slot_active standby1'=1;;;0",
+            "\nOK       slot_wal: slot standby1 is reserved: its WAL is there\n",
+        ],
+    );
+    says(
+        &down.check(&["--expect", "standby"])?,
+        0,
+        &[
+            "REPLICATION OK - a standby on timeline 1; ",
+            "the walreceiver streams",
+            "'replay_lag'=0B;10000000;100000000;0",
+        ],
+    );
+    says(&down.check(&["--expect", "primary"])?, 2, &["a standby on timeline 1, and a primary"]);
+    says(
+        &up.check(&["--format", "prometheus"])?,
+        0,
+        &[
+            "pg_replication_up 1\n",
+            "# TYPE pg_replication_standby_lag_bytes gauge\n",
+            "pg_replication_standby_lag_bytes{application_name=\"standby1\"} 0\n",
+            "pg_replication_is_replica 0\n",
+        ],
+    );
+    let object: serde_json::Value = {
+        let ran = up.check(&["--format", "json"])?;
+        serde_json::from_slice(&ran.stdout)?
+    };
+    let seen = ["/state", "/exit_code"].map(|path| object.pointer(path).cloned());
+    assert_eq!(seen, [Some("OK".into()), Some(0.into())], "{object}");
+    Ok(())
+}
+
+/// From the variable, the string or a file that nobody else can read.
+fn a_password_comes_from_where_it_should(front: &Front) -> Outcome {
+    let home = directory();
+    says(
+        &check_of(&front.string(), &[]).env("PGPASSWORD", "a-secret").output()?,
+        3,
+        &["REPLICATION UNKNOWN - ", "28P01 password authentication failed for user \"monitor\""],
+    );
+    says(
+        &check_of(&front.string(), &[]).output()?,
+        3,
+        &["REPLICATION UNKNOWN", "password missing"],
+    );
+    let uri = format!("postgresql://monitor:{PASSWORD}@127.0.0.1:{}/postgres", front.port());
+    says(&check_of(&uri, &[]).output()?, 0, &["REPLICATION OK"]);
+    let file = home.path().join("passwords");
+    std::fs::write(&file, format!("127.0.0.1:*:postgres:monitor:{PASSWORD}\n"))?;
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+    let with_file = || {
+        let mut command = check_of(&front.string(), &[]);
+        command.env("PGPASSFILE", &file);
+        command
+    };
+    says(&with_file().output()?, 0, &["REPLICATION OK"]);
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+    says(&with_file().output()?, 3, &["password missing; the password file", "chmod 600"]);
+    Ok(())
 }
 
 /// A server behind a relay, so that it has a port and a network that can be cut.
@@ -262,19 +271,19 @@ impl Front {
     }
 
     fn check(&self, options: &[&str]) -> Outcome<Output> {
-        Ok(self.lab(&self.string(), options).env("PGPASSWORD", PASSWORD).output()?)
+        Ok(check_of(&self.string(), options).env("PGPASSWORD", PASSWORD).output()?)
     }
+}
 
-    fn lab(&self, string: &str, options: &[&str]) -> std::process::Command {
-        let mut command = lab(&["check", string]);
-        command.args(options).env("HOME", "/nonexistent").env_remove("PGPASSWORD");
-        command
-    }
+fn check_of(string: &str, options: &[&str]) -> Command {
+    let mut command = lab(&["check", string]);
+    command.args(options).env("HOME", "/nonexistent").env_remove("PGPASSWORD");
+    command
 }
 
 /// Asserts the exit code, and what is said where a monitoring system reads it.
 #[track_caller]
-fn says(ran: Output, code: i32, parts: &[&str]) {
+fn says(ran: &Output, code: i32, parts: &[&str]) {
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.code(), Some(code), "{said}{errors}");
