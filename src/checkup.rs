@@ -13,7 +13,9 @@ use crate::stat;
 use crate::wal::Timeline;
 
 /// A pooler may give the connection to somebody else afterwards: nothing is set beyond the transaction.
-const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog";
+/// And a server that lost its client must not go on for it.
+const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; \
+     SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 const SERVER: &str = "SELECT pg_is_in_recovery() AS in_recovery, \
      current_setting('transaction_read_only')::boolean AS read_only, \

@@ -1,7 +1,8 @@
 //! The command line of `lab`: arguments, and what each leads to. Errors go to standard error, as
 //! a person reads them, and make the exit code 1; arguments that are not understood 2; an interrupted
-//! run 130.
+//! run 130. `lab check` has the exit codes of a monitoring plugin, 0 to 3, also for those.
 
+mod check;
 mod doctor;
 mod install;
 mod run;
@@ -29,6 +30,7 @@ use replication_lab::{Leftover, Result, Settings};
   cargo lab run --host local --pg 17
   cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
+  cargo lab check 'host=db1'     is replication healthy there?
 
 What is not said here comes from the environment (LAB_HOST, LAB_PG, …); the README has all."
 )]
@@ -66,6 +68,9 @@ enum Command {
         #[arg(long)]
         install: bool,
     },
+    /// Say whether replication is healthy on any server, as monitoring systems want it
+    #[command(after_help = check::HELP)]
+    Check(check::Options),
     /// Take away the clusters of processes that ended: kept ones, and what nothing else could
     Clean {
         /// Remove the templates that nodes start from, too: they are made again when needed
@@ -126,6 +131,24 @@ impl Options {
     }
 }
 
+/// Reads the arguments; what is wrong with them, or help, is said here, and the exit code given.
+pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        let is_check = std::env::args().nth(1).is_some_and(|command| command == "check");
+        let code = match (error.use_stderr(), is_check) {
+            (false, _) => 0,
+            (true, true) => check::UNKNOWN,
+            (true, false) => 2,
+        };
+        let _ = match code {
+            // A monitoring system reads standard output only.
+            check::UNKNOWN => write!(std::io::stdout(), "{}", error.render()),
+            _ => error.print(),
+        };
+        ExitCode::from(code)
+    })
+}
+
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let run = Command::Run { scenarios: Vec::new(), options: arguments.options };
     let done = on_runtime(async {
@@ -133,6 +156,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Run { scenarios, options } => run::run(&scenarios, &options).await,
             Command::Up { standbys } => up::run(standbys).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor { install } => doctor::run(install).await,
+            Command::Check(options) => Ok(check::run(&options).await),
             Command::Clean { all } => clean(all).await.map(|()| ExitCode::SUCCESS),
         }
     });

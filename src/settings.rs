@@ -227,6 +227,33 @@ pub fn cargo_variables() -> Vec<OsString> {
     names.filter(of_cargo).collect()
 }
 
+/// libpq's variables, by the keyword of a connection string that each stands for (manual: libpq,
+/// Environment Variables).
+#[cfg(feature = "cli")]
+pub fn libpq() -> impl Iterator<Item = (&'static str, String)> {
+    [
+        ("PGHOST", "host"),
+        ("PGHOSTADDR", "hostaddr"),
+        ("PGPORT", "port"),
+        ("PGDATABASE", "dbname"),
+        ("PGUSER", "user"),
+        ("PGPASSWORD", "password"),
+        ("PGPASSFILE", "passfile"),
+        ("PGAPPNAME", "application_name"),
+        ("PGOPTIONS", "options"),
+        ("PGSSLMODE", "sslmode"),
+        ("PGSSLROOTCERT", "sslrootcert"),
+        ("PGSSLCERT", "sslcert"),
+        ("PGSSLKEY", "sslkey"),
+        ("PGCHANNELBINDING", "channel_binding"),
+        ("PGCONNECT_TIMEOUT", "connect_timeout"),
+        ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ]
+    .into_iter()
+    .filter_map(|(name, keyword)| Some((keyword, to_text(environment(name)?))))
+    .filter(|(_, value)| !value.is_empty())
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)

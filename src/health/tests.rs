@@ -1,4 +1,5 @@
 use super::*;
+use crate::wal::Lsn;
 
 fn row(name: &str, state: &str, own: u64, replayed: Option<u64>) -> Replication {
     Replication {
@@ -25,13 +26,13 @@ fn standby(replay: Replay, receiver: Option<Receiver>) -> Observation {
     Observation { in_recovery: true, sees_all: true, replay, receiver, ..Observation::default() }
 }
 
-fn streams(silent: u64) -> Option<Receiver> {
-    Some(Receiver {
+fn streams(silent: u64) -> Receiver {
+    Receiver {
         status: "streaming".to_owned(),
         latest_end: Some(Lsn::from(50)),
         silence: Some(Duration::from_secs(silent)),
         timeout: Duration::from_secs(60),
-    })
+    }
 }
 
 fn slot(active: bool, status: &str) -> Slot {
@@ -165,16 +166,19 @@ fn a_standby_that_hears_nothing_is_not_up_to_date() {
         paused: false,
         has_upstream: true,
     };
-    assert_eq!(alerts(&all(&standby(replay, streams(1)))), []);
+    assert_eq!(alerts(&all(&standby(replay, Some(streams(1))))), []);
     let critical = [("receiver", Severity::Critical)];
-    assert_eq!(alerts(&all(&standby(replay, streams(61)))), critical);
+    assert_eq!(alerts(&all(&standby(replay, Some(streams(61))))), critical);
     assert_eq!(alerts(&all(&standby(replay, None))), critical);
-    let waiting = streams(1).map(|receiver| Receiver { status: "waiting".into(), ..receiver });
+    let waiting = Some(Receiver { status: "waiting".into(), ..streams(1) });
     assert_eq!(alerts(&all(&standby(replay, waiting))), critical);
     let archive = Replay { has_upstream: false, ..replay };
     assert_eq!(alerts(&all(&standby(archive, None))), [("receiver", Severity::Info)]);
     let paused = Replay { paused: true, ..replay };
-    assert_eq!(alerts(&all(&standby(paused, streams(1)))), [("replay_paused", Severity::Warning)]);
+    assert_eq!(
+        alerts(&all(&standby(paused, Some(streams(1))))),
+        [("replay_paused", Severity::Warning)]
+    );
 }
 
 #[test]
@@ -186,7 +190,7 @@ fn a_standby_is_behind_what_its_upstream_said_and_not_only_what_came() {
         ..Replay::default()
     };
     let lag = |replay| {
-        let findings = all(&standby(replay, streams(1)));
+        let findings = all(&standby(replay, Some(streams(1))));
         let lag = findings.into_iter().find(|finding| finding.name == "lag");
         lag.and_then(|lag| lag.figure).map(|figure| figure.value)
     };

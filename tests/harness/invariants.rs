@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "conf",
     "topology",
     "version",
@@ -16,6 +16,7 @@ const PURE: [&str; 10] = [
     "page",
     "ledger",
     "health",
+    "health/observation",
     "synchronous",
 ];
 

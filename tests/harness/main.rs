@@ -2,6 +2,7 @@
 //! architecture is as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like
 //! the scenarios.
 
+mod check;
 mod cleanup;
 mod errors;
 mod faults;

@@ -1,0 +1,274 @@
+//! What was found, for monitoring systems: a plugin's output for Nagios, text for Prometheus, JSON.
+//! It is pure, and decides nothing.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use replication_lab::health::{Figure, Finding, Severity, Unit, worst};
+use serde_json::json;
+
+/// How the result is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Format {
+    /// A status line with performance data, then one line for each finding (Nagios, Icinga, …)
+    Nagios,
+    /// Text in Prometheus's exposition format, for a textfile collector
+    Prometheus,
+    /// One object
+    Json,
+}
+
+/// What a check came to.
+pub(super) struct Report {
+    /// The server that was looked at; nothing where none was reached.
+    pub(super) server: Option<String>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) took: Duration,
+}
+
+impl Report {
+    /// The exit code of a Nagios plugin.
+    pub(super) fn exit_code(&self) -> u8 {
+        match worst(&self.findings) {
+            Severity::Ok | Severity::Info => 0,
+            Severity::Warning => 1,
+            Severity::Critical => 2,
+            Severity::Unknown => 3,
+        }
+    }
+
+    pub(super) fn text(&self, format: Format) -> String {
+        match format {
+            Format::Nagios => self.nagios(),
+            Format::Prometheus => self.prometheus(),
+            Format::Json => self.json(),
+        }
+    }
+
+    /// Nagios knows no INFO.
+    fn state(&self) -> Severity {
+        match worst(&self.findings) {
+            Severity::Info => Severity::Ok,
+            other => other,
+        }
+    }
+
+    fn nagios(&self) -> String {
+        let is_told = |finding: &&Finding| match worst(&self.findings) {
+            Severity::Ok => ["role", "standbys", "receiver"].contains(&finding.name),
+            _ => finding.severity != Severity::Ok,
+        };
+        let mut told: Vec<_> = self.findings.iter().filter(is_told).collect();
+        told.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let told: Vec<_> = told.iter().map(|finding| one_line(&finding.sentence)).collect();
+        let figures = self.findings.iter().filter_map(|finding| {
+            finding.figure.as_ref().map(|figure| performance(finding.subject.as_deref(), figure))
+        });
+        let mut figures: Vec<_> = figures.collect();
+        figures.push(format!("'duration'={:.3}s;;;0", self.took.as_secs_f64()));
+        let mut text =
+            format!("REPLICATION {} - {} | {}", self.state(), told.join("; "), figures.join(" "));
+        for finding in &self.findings {
+            let sentence = one_line(&finding.sentence);
+            let _ =
+                write!(text, "\n{:<8} {}: {sentence}", finding.severity.to_string(), finding.name);
+        }
+        text + "\n"
+    }
+
+    fn prometheus(&self) -> String {
+        let mut text = String::new();
+        let up = f64::from(u8::from(self.server.is_some()));
+        family(&mut text, "up", "Could the server be looked at?", &[(String::new(), up)]);
+        let took = [(String::new(), self.took.as_secs_f64())];
+        family(&mut text, "check_duration_seconds", "How long the check took.", &took);
+        let states = self.findings.iter().map(|finding| {
+            let subject = finding.subject.as_deref().unwrap_or_default();
+            let labels = [("check", finding.name), ("subject", subject)];
+            (labelled(&labels), code(finding.severity))
+        });
+        let help = "0 is OK or INFO, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+        family(&mut text, "check_state", help, &states.collect::<Vec<_>>());
+        let mut done: Vec<&str> = Vec::new();
+        for figure in self.findings.iter().filter_map(|finding| finding.figure.as_ref()) {
+            if done.contains(&figure.name) {
+                continue;
+            }
+            done.push(figure.name);
+            let samples = self.findings.iter().filter_map(|finding| {
+                let same = finding.figure.as_ref().filter(|other| other.name == figure.name)?;
+                let subject = finding.subject.as_deref().map(|subject| (label(same.name), subject));
+                Some((labelled(subject.as_slice()), same.value))
+            });
+            let name = format!("{}{}", figure.name, suffix(figure.unit));
+            family(&mut text, &name, help_of(figure.name), &samples.collect::<Vec<_>>());
+        }
+        text
+    }
+
+    fn json(&self) -> String {
+        let object = json!({
+            "state": worst(&self.findings),
+            "exit_code": self.exit_code(),
+            "server": self.server,
+            "duration_seconds": self.took.as_secs_f64(),
+            "findings": self.findings,
+        });
+        format!("{object:#}\n")
+    }
+}
+
+/// What a plugin's output uses for itself is no part of a sentence.
+fn one_line(sentence: &str) -> String {
+    sentence.replace('|', "/").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `'label'=value[UOM];[warn];[crit];[min]` (Monitoring Plugins Development Guidelines).
+fn performance(subject: Option<&str>, figure: &Figure) -> String {
+    let label =
+        subject.map_or(figure.name.to_owned(), |subject| format!("{} {subject}", figure.name));
+    let label = label.replace('\'', "''").replace(['=', '|'], "_");
+    let unit = match figure.unit {
+        Unit::Bytes => "B",
+        Unit::Seconds => "s",
+        Unit::Files | Unit::Transactions | Unit::Count => "",
+    };
+    let levels =
+        figure.levels.map(|levels| (levels.warning.to_string(), levels.critical.to_string()));
+    let (warning, critical) = levels.unwrap_or_default();
+    format!("'{label}'={}{unit};{warning};{critical};0", figure.value)
+}
+
+fn code(severity: Severity) -> f64 {
+    match severity {
+        Severity::Ok | Severity::Info => 0.0,
+        Severity::Warning => 1.0,
+        Severity::Critical => 2.0,
+        Severity::Unknown => 3.0,
+    }
+}
+
+fn family(text: &mut String, name: &str, help: &str, samples: &[(String, f64)]) {
+    let _ = writeln!(text, "# HELP pg_replication_{name} {help}");
+    let _ = writeln!(text, "# TYPE pg_replication_{name} gauge");
+    for (labels, value) in samples {
+        let _ = writeln!(text, "pg_replication_{name}{labels} {value}");
+    }
+}
+
+fn labelled(labels: &[(&str, &str)]) -> String {
+    let escaped =
+        |value: &str| value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+    let pairs: Vec<_> =
+        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
+}
+
+fn label(figure: &str) -> &'static str {
+    if figure.starts_with("slot") { "slot_name" } else { "application_name" }
+}
+
+fn suffix(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "_bytes",
+        Unit::Seconds => "_seconds",
+        Unit::Files => "_files",
+        Unit::Transactions => "_transactions",
+        Unit::Count => "",
+    }
+}
+
+fn help_of(figure: &str) -> &'static str {
+    match figure {
+        "is_replica" => "Is the server in recovery?",
+        "standby_streaming" => "Does the standby stream?",
+        "standby_lag" => "WAL that the standby has not replayed.",
+        "standbys_streaming" => "Standbys that stream from this server.",
+        "slot_active" => "Is the slot in use?",
+        "slot_retained" => "WAL that the slot holds back.",
+        "synchronous_standbys" => "Standbys that confirm commits.",
+        "archiver_failing" => "Did the archiver's last try fail?",
+        "archive_waiting" => "WAL files that wait for the archiver.",
+        "receiver_silence" => "Time since the upstream's last message.",
+        "replay_paused" => "Is replay paused?",
+        "replay_lag" => "WAL of the upstream that this standby has not replayed.",
+        "oldest_xmin" => "How many transactions ago the oldest one was that somebody holds on to.",
+        _ => "See lab check --help.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use replication_lab::health::Levels;
+
+    use super::*;
+
+    fn finding(name: &'static str, severity: Severity, subject: Option<&str>) -> Finding {
+        let levels = Some(Levels { info: Some(1), warning: 10, critical: 100 });
+        let figure = Figure { name: "standby_lag", value: 7.0, unit: Unit::Bytes, levels };
+        Finding {
+            name,
+            subject: subject.map(str::to_owned),
+            severity,
+            sentence: format!("{name} | is so"),
+            figure: Some(figure).filter(|_| subject.is_some()),
+        }
+    }
+
+    fn report(findings: Vec<Finding>) -> Report {
+        Report { server: Some("h:1".to_owned()), findings, took: Duration::from_millis(12) }
+    }
+
+    #[test]
+    fn the_worst_finding_is_the_exit_code() {
+        for (severity, code, state) in [
+            (Severity::Ok, 0, "REPLICATION OK -"),
+            (Severity::Info, 0, "REPLICATION OK -"),
+            (Severity::Warning, 1, "REPLICATION WARNING -"),
+            (Severity::Critical, 2, "REPLICATION CRITICAL -"),
+            (Severity::Unknown, 3, "REPLICATION UNKNOWN -"),
+        ] {
+            let report =
+                report(vec![finding("role", Severity::Ok, None), finding("x", severity, None)]);
+            assert_eq!(report.exit_code(), code);
+            assert!(report.text(Format::Nagios).starts_with(state), "{severity}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_says_the_worst_first_with_performance_data() {
+        let ours = finding("lag", Severity::Warning, Some("it's"));
+        let report = report(vec![ours, finding("slot", Severity::Critical, None)]);
+        assert_eq!(
+            report.text(Format::Nagios),
+            "REPLICATION CRITICAL - slot / is so; lag / is so | \
+             'standby_lag it''s'=7B;10;100;0 'duration'=0.012s;;;0\n\
+             WARNING  lag: lag / is so\nCRITICAL slot: slot / is so\n"
+        );
+    }
+
+    #[test]
+    fn a_metric_has_its_help_once_and_its_labels_escaped() {
+        let two = ["a", "b\"c"].map(|name| finding("lag", Severity::Info, Some(name)));
+        let text = report(two.to_vec()).text(Format::Prometheus);
+        let lag: Vec<_> = text.lines().filter(|line| line.contains("lag_bytes")).collect();
+        let expected = [
+            "# HELP pg_replication_standby_lag_bytes WAL that the standby has not replayed.",
+            "# TYPE pg_replication_standby_lag_bytes gauge",
+            "pg_replication_standby_lag_bytes{application_name=\"a\"} 7",
+            "pg_replication_standby_lag_bytes{application_name=\"b\\\"c\"} 7",
+        ];
+        assert_eq!(lag, expected);
+        assert!(text.contains("pg_replication_up 1\n"), "{text}");
+    }
+
+    #[test]
+    fn an_object_has_everything() {
+        let text = report(vec![finding("lag", Severity::Info, Some("a"))]).text(Format::Json);
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&object["state"], &object["exit_code"]), (&json!("INFO"), &json!(0)));
+        assert_eq!(object["findings"][0]["figure"]["value"], json!(7.0));
+        assert_eq!(object["findings"][0]["figure"]["unit"], json!("bytes"));
+    }
+}

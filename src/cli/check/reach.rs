@@ -1,0 +1,276 @@
+//! Getting a session on a server that is not the lab's: its address, TLS, the password, each with a
+//! deadline. What cannot be reached is told as a finding; nothing here looks at replication.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use replication_lab::health::Severity;
+use replication_lab::{Error, Notebook, Session};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+
+use super::passfile::{Wanted, password};
+use super::target::{Mode, Place, Target};
+use super::tls::connector;
+
+/// Asks for TLS (manual: Message Formats, `SSLRequest`).
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Why a server was not reached, and whether that is its fault (critical) or ours (unknown).
+pub(super) struct Unreached {
+    pub(super) severity: Severity,
+    pub(super) why: String,
+}
+
+/// A session, and where it is.
+pub(super) type Reached = (Session, String);
+
+/// Takes the first server that answers and fits.
+pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Vec<Unreached>> {
+    let mut failures = Vec::new();
+    for (index, place) in target.places.iter().enumerate() {
+        let others = u32::try_from(target.places.len() - index).unwrap_or(1);
+        let share = until.saturating_duration_since(Instant::now()) / others;
+        let share = target.patience.map_or(share, |patience| patience.min(share));
+        let attempt = Attempt { target, place, until: Instant::now() + share };
+        match timeout(share, attempt.run()).await {
+            Ok(Ok(session)) => return Ok((session, place.to_string())),
+            Ok(Err(failure)) => failures.push(failure),
+            Err(_) => {
+                let why = format!("no answer from {place} within {:.1} s", share.as_secs_f64());
+                failures.push(critical(why));
+            }
+        }
+    }
+    Err(failures)
+}
+
+fn critical(why: String) -> Unreached {
+    Unreached { severity: Severity::Critical, why }
+}
+
+fn unknown(why: String) -> Unreached {
+    Unreached { severity: Severity::Unknown, why }
+}
+
+struct Attempt<'a> {
+    target: &'a Target,
+    place: &'a Place,
+    until: Instant,
+}
+
+/// Ways to connect: without TLS, and with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    Tls,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) -> Result<Session, Unreached> {
+        let mut config = self.target.config.clone();
+        config.port(self.place.port).host(&self.place.host);
+        let mut note = String::new();
+        if !self.target.has_password {
+            let found = self.kept_password();
+            note = found.note;
+            if let Some(password) = found.password {
+                config.password(password);
+            }
+        }
+        let ways = if self.place.is_local() {
+            vec![Way::Plain]
+        } else {
+            let (address, offers) = self.knock().await?;
+            config.hostaddr(address.ip());
+            self.ways(offers)?
+        };
+        let mut last = None;
+        for way in ways {
+            match self.connect(&config, way).await? {
+                Ok(session) => return Ok(session),
+                Err(error) => {
+                    let is_final = !is_about_tls(&error, way);
+                    last.get_or_insert(error);
+                    if is_final {
+                        break;
+                    }
+                }
+            }
+        }
+        let failure = last.map(|error| self.told(&error));
+        let mut failure = failure.unwrap_or_else(|| unknown("there is no way to connect".into()));
+        failure.why.push_str(&note);
+        Err(failure)
+    }
+
+    /// As libpq has it: what is tried, and in which order.
+    fn ways(&self, offers_tls: bool) -> Result<Vec<Way>, Unreached> {
+        match (self.target.tls.mode, offers_tls) {
+            (Mode::Disable, _) | (Mode::Allow | Mode::Prefer, false) => Ok(vec![Way::Plain]),
+            (Mode::Allow, true) => Ok(vec![Way::Plain, Way::Tls]),
+            (Mode::Prefer, true) => Ok(vec![Way::Tls, Way::Plain]),
+            (_, true) => Ok(vec![Way::Tls]),
+            (_, false) => {
+                Err(unknown(format!("sslmode wants TLS, and {} does not offer it", self.place)))
+            }
+        }
+    }
+
+    /// One try; the outer error is one that no other try mends.
+    async fn connect(
+        &self,
+        config: &Config,
+        way: Way,
+    ) -> Result<Result<Session, Error>, Unreached> {
+        let (mut config, book) = (config.clone(), Notebook::in_memory());
+        let (name, left) = (self.place.to_string(), self.left());
+        Ok(match way {
+            Way::Plain => {
+                config.ssl_mode(SslMode::Disable);
+                Session::open_with(&config, NoTls, left, &name, &book).await
+            }
+            Way::Tls => {
+                config.ssl_mode(SslMode::Require);
+                let tls = connector(&self.target.tls).map_err(unknown)?;
+                Session::open_with(&config, tls, left, &name, &book).await
+            }
+        })
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Which address answers, and does it offer TLS? Asked before anything else, because a server that
+    /// is no PostgreSQL answers the rest with what looks like a message without an end.
+    async fn knock(&self) -> Result<(SocketAddr, bool), Unreached> {
+        let place = self.place;
+        let name = place.address.as_ref().unwrap_or(&place.host).clone();
+        let found = tokio::net::lookup_host((name.as_str(), place.port)).await;
+        let addresses: Vec<_> =
+            found.map_err(|error| unknown(format!("looking up {name}: {error}")))?.collect();
+        let mut refused = format!("there is no address of {name}");
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok((address, offers_tls(stream, place).await?)),
+                Err(error) => refused = format!("connecting to {place}: {error}"),
+            }
+        }
+        Err(critical(refused))
+    }
+
+    fn kept_password(&self) -> Kept {
+        let target = self.target;
+        let file = target.passfile.as_path();
+        let Ok(text) = readable(file) else { return Kept::default() };
+        let Some(text) = text else {
+            let file = file.display();
+            let note =
+                format!("; the password file {file} is not used: others may read it (chmod 600)");
+            return Kept { password: None, note };
+        };
+        // A socket in the usual place is called localhost there.
+        let usual = self.place.is_local() && super::SOCKETS.contains(&self.place.host.as_str());
+        let host = if usual { "localhost" } else { &self.place.host };
+        let port = self.place.port.to_string();
+        let wanted = Wanted { host, port: &port, database: &target.database, user: &target.user };
+        Kept { password: password(&text, wanted), note: String::new() }
+    }
+
+    /// An error as one line, and whose fault it is.
+    fn told(&self, error: &Error) -> Unreached {
+        if let Some(refusal) = error.refusal() {
+            let tls = refusal.sqlstate() == "28000"
+                && ["no encryption", "SSL off"].iter().any(|off| refusal.message().contains(off));
+            let remedy = if tls { "; with TLS it may: sslmode=require" } else { "" };
+            let why = format!("{} refuses: {refusal}{remedy}", self.place);
+            // The server cannot take anybody (57, 53), or it does not want us.
+            return match refusal.sqlstate().get(..2) {
+                Some("57" | "53") => critical(why),
+                _ => unknown(why),
+            };
+        }
+        let why = format!("connecting to {}: {}", self.place, causes(error));
+        if error.is_deadline() || is_io(error) { critical(why) } else { unknown(why) }
+    }
+}
+
+/// A password that was found in the file, or why the file was not used.
+#[derive(Default)]
+struct Kept {
+    password: Option<String>,
+    note: String,
+}
+
+/// The text of a password file; nothing where others may read it too.
+fn readable(file: &Path) -> std::io::Result<Option<String>> {
+    let about = fs::metadata(file)?;
+    if !about.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    match about.permissions().mode() & 0o077 {
+        0 => fs::read_to_string(file).map(Some),
+        _ => Ok(None),
+    }
+}
+
+async fn offers_tls(mut stream: TcpStream, place: &Place) -> Result<bool, Unreached> {
+    let mut answer = [0; 32];
+    let asked = async {
+        stream.write_all(&SSL_REQUEST).await?;
+        stream.read(&mut answer).await
+    };
+    let length = asked.await.map_err(|error| critical(format!("asking {place}: {error}")))?;
+    match answer.get(..length).unwrap_or_default() {
+        [b'S'] => Ok(true),
+        [b'N'] | [b'E', ..] => Ok(false),
+        [] => Err(critical(format!("{place} ends the connection without a word"))),
+        other => {
+            let said = String::from_utf8_lossy(other);
+            let said = said.lines().next().unwrap_or_default().trim();
+            Err(unknown(format!("{place} is no PostgreSQL: it says {said:?}")))
+        }
+    }
+}
+
+/// Might the other way do? Where TLS, or its absence, is what was refused.
+fn is_about_tls(error: &Error, way: Way) -> bool {
+    match error.refusal() {
+        Some(refusal) => refusal.sqlstate() == "28000",
+        None => way == Way::Tls && !error.is_deadline(),
+    }
+}
+
+fn is_io(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            // What rustls says comes as an error of a socket too.
+            return io.get_ref().is_none();
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// The causes of an error on one line.
+fn causes(error: &Error) -> String {
+    let mut told = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if told.last().is_none_or(|last: &String| !last.contains(&text)) {
+            told.push(text);
+        }
+        cause = inner.source();
+    }
+    if told.is_empty() { error.to_string().replace('\n', " ") } else { told.join(": ") }
+}
