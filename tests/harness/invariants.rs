@@ -6,8 +6,19 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 8] =
-    ["conf", "topology", "version", "wal", "refusal", "record", "page", "ledger"];
+const PURE: [&str; 11] = [
+    "conf",
+    "topology",
+    "version",
+    "wal",
+    "refusal",
+    "record",
+    "page",
+    "ledger",
+    "cli/up/verb",
+    "cli/up/quantity",
+    "cli/up/board",
+];
 
 /// What a pure module does not know: a runtime, a process, a clock, a file, a node.
 const IMPURE: [&str; 9] = [

@@ -7,5 +7,7 @@ mod errors;
 mod faults;
 mod invariants;
 mod program;
+mod sandbox;
 mod shapes;
 mod support;
+mod traces;
