@@ -3,6 +3,7 @@
 //! run 130. `lab check` has the exit codes of a monitoring plugin, 0 to 3, also for those.
 
 mod check;
+mod clean;
 mod doctor;
 mod install;
 mod run;
@@ -15,7 +16,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use replication_lab::{Leftover, Result, Settings};
+use replication_lab::Result;
 
 /// PostgreSQL streaming replication, proven by tests.
 #[derive(Debug, Parser)]
@@ -56,14 +57,20 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Bring up a primary and its standbys, and leave them until Ctrl-C or the end of the input
-    Up {
-        /// How many standbys, all of them streaming from the primary
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
-        standbys: u8,
-    },
+    /// Bring up a primary and its standbys to play with, until Ctrl-C, quit or the end of the input
+    #[command(after_help = UP)]
+    Up(up::Shape),
     /// Say what this machine offers, what a run would take and why, and what is missing
+    #[command(after_help = "Examples:
+  cargo lab doctor               what is here, and what a run takes
+  cargo lab doctor --pg 15       would a run on 15 start?
+  cargo lab doctor --host local  and one without containers?
+  cargo lab doctor --install     get PostgreSQL where nothing serves
+
+The exit code is 0 when a run can start.")]
     Doctor {
+        #[command(flatten)]
+        place: Place,
         /// Install PostgreSQL where nothing serves
         #[arg(long)]
         install: bool,
@@ -72,23 +79,66 @@ enum Command {
     #[command(after_help = check::HELP)]
     Check(check::Options),
     /// Take away the clusters of processes that ended: kept ones, and what nothing else could
+    #[command(after_help = "Examples:
+  cargo lab clean                what dead runs left, and what was kept with LAB_KEEP=1
+  cargo lab clean --dry-run      say what that would be
+  cargo lab clean --all          the templates that servers start from, too
+
+Nothing of a process that still runs is touched. Local clusters are looked for in LAB_DIR.")]
     Clean {
         /// Remove the templates that nodes start from, too: they are made again when needed
         #[arg(long)]
         all: bool,
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
-/// How a run is done.
+/// What is said below the arguments of `lab up`.
+const UP: &str = "Examples:
+  cargo lab up                            a primary and a standby
+  cargo lab up --standbys 2 --cascade     a chain: standby2 follows standby1
+  cargo lab up --standbys 2 --sync 'ANY 1 (*)'
+                                          a commit waits until one of them has it
+  cargo lab up --latency 20ms             as if they were far apart
+  cargo lab up --host local --pg 15
+
+While it runs, try this:
+  load 10        then cut 1: the lag grows, and what the slot keeps; heal 1
+  load 10        then crash primary, and promote 1: the clients find it by themselves
+  start primary  two servers take writes: a split brain
+  stop primary   then rewind primary: the old one follows the new one
+  help           lists all that can be typed
+
+A learner's first look: paste the psql lines that it prints into two other terminals.";
+
+/// Where nodes run.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
-struct Options {
+struct Place {
     /// Where the nodes run (`LAB_HOST`)
     #[arg(long, value_enum)]
     host: Option<Host>,
     /// PostgreSQL's major version (`LAB_PG`)
     #[arg(long, value_name = "MAJOR")]
     pg: Option<String>,
+}
+
+impl Place {
+    /// The settings that it stands for.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let host = self.host.and_then(|host| host.to_possible_value());
+        let host = host.map(|host| ("LAB_HOST", host.get_name().to_owned()));
+        host.into_iter().chain(self.pg.clone().map(|pg| ("LAB_PG", pg))).collect()
+    }
+}
+
+/// How a run is done.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
+struct Options {
+    #[command(flatten)]
+    place: Place,
     /// Multiply row counts and load durations (`LAB_SCALE`)
     #[arg(long, value_name = "FACTOR")]
     scale: Option<String>,
@@ -119,15 +169,13 @@ enum Host {
 impl Options {
     /// The settings that these options stand for.
     fn environment(&self) -> Vec<(&'static str, String)> {
-        let host = self.host.and_then(|host| host.to_possible_value());
         let given = [
-            ("LAB_HOST", host.map(|host| host.get_name().to_owned())),
-            ("LAB_PG", self.pg.clone()),
             ("LAB_SCALE", self.scale.clone()),
             ("LAB_KEEP", self.keep.then(|| "1".to_owned())),
             ("LAB_DRIVER", Some(if self.pause { "person" } else { "lab" }.to_owned())),
         ];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        self.place.environment().into_iter().chain(given).collect()
     }
 }
 
@@ -154,35 +202,18 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let done = on_runtime(async {
         match arguments.command.unwrap_or(run) {
             Command::Run { scenarios, options } => run::run(&scenarios, &options).await,
-            Command::Up { standbys } => up::run(standbys).await.map(|()| ExitCode::SUCCESS),
-            Command::Doctor { install } => doctor::run(install).await,
             Command::Check(options) => Ok(check::run(&options).await),
-            Command::Clean { all } => clean(all).await.map(|()| ExitCode::SUCCESS),
+            Command::Up(shape) => up::run(&shape).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor { place, install } => doctor::run(&place, install).await,
+            Command::Clean { all, dry_run } => {
+                clean::run(all, dry_run).await.map(|()| ExitCode::SUCCESS)
+            }
         }
     });
     done.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "lab: {error}");
         ExitCode::FAILURE
     })
-}
-
-async fn clean(all: bool) -> Result<()> {
-    let mut out = std::io::stdout();
-    let settings = Settings::from_env()?;
-    for host in Leftover::all(&settings).await? {
-        let place = host.place();
-        if host.is_orphan() {
-            host.remove().await?;
-            let _ = writeln!(out, "removed {place}");
-        } else {
-            let _ = writeln!(out, "left {place}: process {} still runs", host.process);
-        }
-    }
-    let templates = if all { Leftover::remove_templates(&settings).await? } else { Vec::new() };
-    for template in templates {
-        let _ = writeln!(out, "removed {template}");
-    }
-    Ok(())
 }
 
 /// Does not wait for a read of standard input that may never end.
@@ -193,4 +224,40 @@ fn on_runtime(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode, 
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     done.map_err(|error| format!("{error:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The words of a line as a shell has them, with nothing but single quotes.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (part, text) in line.split('\'').enumerate() {
+            match part % 2 {
+                0 => words.extend(text.split_whitespace().map(str::to_owned)),
+                _ => words.push(text.to_owned()),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_example_in_the_help_is_understood() {
+        let mut lab = Arguments::command();
+        let mut helps = vec![lab.render_long_help().to_string()];
+        helps.extend(lab.get_subcommands_mut().map(|one| one.render_long_help().to_string()));
+        let mut examples = 0;
+        for line in helps.iter().flat_map(|help| help.lines()) {
+            let Some(line) = line.strip_prefix("  cargo ") else { continue };
+            // What an example is for stands behind at least two blanks.
+            let example = line.split("  ").next().unwrap_or_default();
+            let parsed = Arguments::try_parse_from(words(example));
+            assert!(parsed.is_ok(), "{example}: {:?}", parsed.err().map(|error| error.to_string()));
+            examples += 1;
+        }
+        assert!(examples > 20, "{examples}");
+    }
 }

@@ -308,6 +308,25 @@ impl Cluster {
         Ok(config)
     }
 
+    /// The same as libpq reads it (manual: Connection Strings). The password in it is this cluster's own
+    /// and goes with it.
+    pub fn connection_string(&self, nodes: &[&str]) -> Result<String> {
+        let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+        for name in nodes {
+            let (host, port) = self.node(name)?.endpoint().host_and_port();
+            hosts.push(host);
+            ports.push(port.to_string());
+        }
+        let password = self.passwords.superuser.as_str();
+        Ok(conninfo(&[
+            ("host", &hosts.join(",")),
+            ("port", &ports.join(",")),
+            ("user", "postgres"),
+            ("password", password),
+            ("dbname", "postgres"),
+        ]))
+    }
+
     /// A client that knows every node, tries one after the other and stays where the session has
     /// these attributes, as libpq does with several hosts in a connection string (manual:
     /// `target_session_attrs`). A node that accepts a connection and then says nothing costs the

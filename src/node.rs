@@ -156,7 +156,7 @@ impl Node {
     }
 
     /// The exit status of the server, if it has ended since it was last started.
-    async fn ended(&self) -> Result<Option<String>> {
+    pub async fn ended(&self) -> Result<Option<String>> {
         let launch = self.launches.load(Ordering::Relaxed);
         let script = Script::new(format!("cat ../exit.{launch} 2>/dev/null || true"));
         let status = self.host.run(&script).await?;

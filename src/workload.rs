@@ -41,8 +41,13 @@ impl Writers {
     /// Lets so many writers place orders in the shop of `fixtures/sql/shop.sql`, which must have a
     /// user and a product with the id 1.
     pub fn start(cluster: &Arc<Cluster>, count: usize) -> Self {
+        Self::start_with(cluster, count, FIRST)
+    }
+
+    /// The same with another id of the first order, where others wrote before.
+    pub fn start_with(cluster: &Arc<Cluster>, count: usize, first: i64) -> Self {
         let (end, ended) = watch::channel(false);
-        let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(FIRST)));
+        let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(first)));
         let began = Instant::now();
         let writer = |_| Writer {
             cluster: Arc::clone(cluster),

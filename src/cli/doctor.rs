@@ -9,11 +9,11 @@ use replication_lab::{Error, Result, Settings, Survey};
 use sysinfo::{Disks, MemoryRefreshKind, System};
 
 use super::view::View;
-use super::{install, summary};
+use super::{Place, install, summary};
 
 /// Says what there is. The exit code is 0 when a run can start.
-pub(super) async fn run(install: bool) -> Result<ExitCode> {
-    let settings = Settings::from_env()?;
+pub(super) async fn run(place: &Place, install: bool) -> Result<ExitCode> {
+    let settings = Settings::from_env_with(&place.environment())?;
     let survey = Survey::of(&settings).await;
     let mut table = summary::plain();
     let command = install::command(&settings).await;

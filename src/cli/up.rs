@@ -1,35 +1,231 @@
-//! A cluster to play with: brought up, shown, and taken down when the person is done.
+//! `lab up`: a cluster to play with until Ctrl-C. It shows how to connect and how far the standbys are
+//! behind, does what a person types, and takes everything down at the end. What is typed is read by
+//! `verb`, done by the `Sandbox`, and shown by the `Screen`; nothing here knows PostgreSQL.
+//!
+//! ```text
+//!   input ─ line ─▶ verb ─▶ sandbox (faults, servers, load) ─ answer ─▶ screen
+//!                             └── watch ─ seen ─▶ board ─────────────────▶ │
+//! ```
 
-use std::io::Write as _;
+mod board;
+mod faults;
+mod follow;
+mod input;
+mod load;
+mod quantity;
+mod sandbox;
+mod screen;
+mod servers;
+mod verb;
+mod watch;
 
-use replication_lab::{Notebook, Result, Settings, Site, Topology};
-use tokio::io::AsyncReadExt as _;
+use std::time::Duration;
 
-/// Brings up a primary with this many standbys, and takes them down on Ctrl-C, on the end of the
-/// input, or with this process.
-pub(crate) async fn run(standbys: u8) -> Result<()> {
-    let site = Site::choose(&Settings::from_env()?).await?;
-    let names = (1..=standbys).map(|number| format!("standby{number}"));
-    let topology = names.fold(Topology::alone(), Topology::standby);
-    let shape = topology.to_string();
-    let cluster = topology.start_at(&site, &Notebook::in_memory()).await?;
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{shape}\n");
-    for (node, line) in cluster.psql_lines() {
-        let _ = writeln!(out, "# {node}\n{line}\n");
-    }
-    let _ = writeln!(out, "Ctrl-C takes them all away.");
-    let _ = out.flush();
-    until_done().await;
-    cluster.stop().await
+use clap::Args;
+use replication_lab::topology::PRIMARY;
+use replication_lab::{Error, Notebook, Result, Settings, Topology};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Interval;
+
+use self::input::{Input, Typed};
+use self::sandbox::{Answer, Sandbox};
+use self::screen::Screen;
+use self::verb::Verb;
+use super::view::View;
+use super::{Place, install};
+
+/// What the servers begin with.
+const SHOP: &str = include_str!("../../fixtures/sql/shop.sql");
+const FILL: &str = "SELECT fill_shop(100)";
+
+const THE_SHOP: &str = "
+
+The shop is there: users, products and orders (psql: \\d).
+Ctrl-C or quit takes all away; help lists what you can type.";
+
+/// How often the screen is drawn.
+const STEP: Duration = Duration::from_millis(250);
+
+/// The cluster that is wanted.
+#[derive(Debug, Args)]
+pub(super) struct Shape {
+    /// How many standbys
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
+    standbys: u8,
+    /// Each standby follows the one before it, not the primary
+    #[arg(long)]
+    cascade: bool,
+    /// The primary's `synchronous_standby_names`, such as 'FIRST 1 (standby1)'
+    #[arg(long, value_name = "RULE")]
+    sync: Option<String>,
+    /// Put this much latency on every link, each way, such as 20ms
+    #[arg(long, value_name = "TIME", value_parser = quantity::time)]
+    latency: Option<Duration>,
+    #[command(flatten)]
+    place: Place,
 }
 
-/// Ctrl-C, or the end of the input.
-async fn until_done() {
-    let mut input = tokio::io::stdin();
-    let mut heard = [0; 256];
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = async { while input.read(&mut heard).await.is_ok_and(|bytes| bytes > 0) {} } => {}
+impl Shape {
+    /// Whom each standby follows, in order.
+    fn upstreams(&self) -> Result<Vec<(String, String)>> {
+        if self.cascade && self.standbys < 2 {
+            let there =
+                format!("{} standby, and none that another one could follow", self.standbys);
+            return Err(Error::told("describing a cascade", there, "add --standbys 2, or more"));
+        }
+        let name = |number| match number {
+            0 => PRIMARY.to_owned(),
+            number => format!("standby{number}"),
+        };
+        let upstream = |number: u8| name(if self.cascade { number - 1 } else { 0 });
+        Ok((1..=self.standbys).map(|number| (name(number), upstream(number))).collect())
+    }
+
+    fn topology(&self) -> Result<Topology> {
+        let standbys = self.upstreams()?.into_iter();
+        let add = |topology: Topology, (name, upstream)| topology.standby(name).following(upstream);
+        Ok(standbys.fold(Topology::alone(), add))
+    }
+}
+
+/// Brings the cluster up, and takes it down on Ctrl-C, on the end of the input, or with this process.
+pub(super) async fn run(shape: &Shape) -> Result<()> {
+    let topology = shape.topology()?;
+    let settings = Settings::from_env_with(&shape.place.environment())?;
+    let view = View::new(false, false);
+    let (send, news) = mpsc::unbounded_channel();
+    let sandbox = bring_up(topology, &settings, &view, send).await;
+    view.ends();
+    let sandbox = sandbox?;
+    let played = prepare_and_play(shape, &sandbox, news).await;
+    let ended = sandbox.ends().await;
+    played.and(ended)
+}
+
+async fn bring_up(
+    topology: Topology,
+    settings: &Settings,
+    view: &View,
+    news: mpsc::UnboundedSender<String>,
+) -> Result<Sandbox> {
+    view.preparing("looking for somewhere to run");
+    let site = install::choose(settings, false, view).await?;
+    view.say(&site.announcement());
+    view.preparing(&format!("bringing up {topology}"));
+    let follows = topology.standbys().iter();
+    let follows = follows.map(|standby| (standby.name.clone(), standby.upstream.clone())).collect();
+    let notebook = Notebook::in_memory();
+    let cluster = topology.start_at(&site, &notebook).await?;
+    let shop = cluster.primary().session_unnoted().await?;
+    shop.run(SHOP).await?;
+    shop.run(FILL).await?;
+    Ok(Sandbox::over(cluster, notebook, follows, news))
+}
+
+/// Puts on what the arguments say, tells how to connect, and does what is typed.
+async fn prepare_and_play(
+    shape: &Shape,
+    sandbox: &Sandbox,
+    news: mpsc::UnboundedReceiver<String>,
+) -> Result<()> {
+    let mut answers = Vec::new();
+    for (node, _) in shape.upstreams()? {
+        if let Some(time) = shape.latency {
+            answers.push(first(sandbox, Verb::Slow(node, time), "--latency").await?);
+        }
+    }
+    if let Some(rule) = &shape.sync {
+        answers.push(first(sandbox, Verb::Sync(rule.clone()), "--sync").await?);
+    }
+    let connections = sandbox.connections()?;
+    let mut stage = Stage::open(sandbox, news)?;
+    stage.screen.say(&format!("{}\n", shape.topology()?));
+    for answer in &answers {
+        stage.screen.answer(answer);
+    }
+    stage.screen.say(&(connections + THE_SHOP));
+    stage.play().await;
+    stage.screen.ends();
+    Ok(())
+}
+
+/// Does what an argument says, or fails with the reason.
+async fn first(sandbox: &Sandbox, verb: Verb, argument: &str) -> Result<Answer> {
+    sandbox.act(verb).await.map_err(|why| {
+        Error::told(format!("doing what {argument} says"), why, "lab up --help has examples")
+    })
+}
+
+/// A sandbox before a person.
+struct Stage<'a> {
+    sandbox: &'a Sandbox,
+    screen: Screen,
+    typed: Typed,
+    input: Option<Input>,
+    news: mpsc::UnboundedReceiver<String>,
+    endings: [Signal; 3],
+    steps: Interval,
+}
+
+impl<'a> Stage<'a> {
+    fn open(sandbox: &'a Sandbox, news: mpsc::UnboundedReceiver<String>) -> Result<Self> {
+        let hear = |kind| {
+            signal(kind).map_err(|source| {
+                Error::told("listening to signals", source.to_string(), "try it again")
+            })
+        };
+        let endings = [
+            hear(SignalKind::interrupt())?,
+            hear(SignalKind::terminate())?,
+            hear(SignalKind::hangup())?,
+        ];
+        #[expect(clippy::disallowed_methods, reason = "a view is drawn in steps")]
+        let steps = tokio::time::interval(STEP);
+        let screen = Screen::new();
+        let input = Input::listen(screen.is_live());
+        let typed = input.typed.clone();
+        Ok(Self { sandbox, screen, typed, input: Some(input), news, endings, steps })
+    }
+
+    /// Until a signal, the end of the input, or quit.
+    async fn play(&mut self) {
+        let Some(mut input) = self.input.take() else { return };
+        while let Some(Some(line)) = self.meanwhile(input.line()).await {
+            let verb = match verb::parse(&line, &self.sandbox.names()) {
+                Ok(None) => continue,
+                Ok(Some(Verb::Quit)) => break,
+                Ok(Some(verb)) => Ok(verb),
+                Err(why) => Err(why),
+            };
+            self.screen.echo(line.trim());
+            let answered = match verb {
+                Ok(verb) => self.meanwhile(self.sandbox.act(verb)).await,
+                Err(why) => Some(Err(why)),
+            };
+            match answered {
+                Some(Ok(answer)) => self.screen.answer(&answer),
+                Some(Err(why)) => self.screen.tell(&format!("no: {why}")),
+                None => break,
+            }
+        }
+    }
+
+    /// Waits for something, and draws meanwhile; nothing when a signal ends the waiting.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(work);
+        let [interrupt, terminate, hang_up] = &mut self.endings;
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                _ = interrupt.recv() => return None,
+                _ = terminate.recv() => return None,
+                _ = hang_up.recv() => return None,
+                Some(news) = self.news.recv() => self.screen.tell(&format!("- {news}")),
+                _ = self.steps.tick() => {}
+                () = self.typed.changed() => {}
+            }
+            self.screen.show(self.sandbox.board(), &self.typed.line());
+        }
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use testcontainers_modules::testcontainers::bollard::models::{ContainerConfig, ImageInspect};
+use testcontainers_modules::testcontainers::bollard::models::{
+    ContainerConfig, ImageInspect, ImageSummary,
+};
 use testcontainers_modules::testcontainers::bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptions,
     RemoveImageOptionsBuilder,
@@ -191,19 +193,23 @@ impl Engine {
         container.remove().await
     }
 
-    /// Removes every template that no container uses, also one that lost its tag to another process
-    /// that made the same at the same time; says which were removed.
-    pub(crate) async fn remove_templates(&self) -> Result<Vec<String>> {
+    /// Every template, also one that lost its tag to another process that made the same at the same time.
+    pub(crate) async fn templates_there(&self) -> Result<Vec<String>> {
         let labelled = [("label".to_owned(), vec![TEMPLATE_PASSWORD.to_owned()])].into();
         let options = ListImagesOptions { filters: Some(labelled), ..ListImagesOptions::default() };
         let listed = self.docker.list_images(Some(options)).await;
         let listed = listed.map_err(|source| Error::engine("listing the templates", source))?;
+        let name = |image: ImageSummary| image.repo_tags.into_iter().next().unwrap_or(image.id);
+        Ok(listed.into_iter().map(name).collect())
+    }
+
+    /// Removes every template that no container uses, and says which were removed.
+    pub(crate) async fn remove_templates(&self) -> Result<Vec<String>> {
         let mut removed = Vec::new();
-        for template in listed {
-            let name = template.repo_tags.first().unwrap_or(&template.id);
+        for name in self.templates_there().await? {
             let options = RemoveImageOptionsBuilder::new().build();
-            if self.docker.remove_image(name, Some(options), None).await.is_ok() {
-                removed.push(name.clone());
+            if self.docker.remove_image(&name, Some(options), None).await.is_ok() {
+                removed.push(name);
             }
         }
         Ok(removed)

@@ -43,6 +43,14 @@ impl Leftover {
         Ok(found)
     }
 
+    /// The templates that are there, whether something uses them now or not.
+    pub async fn templates(settings: &Settings) -> Result<Vec<String>> {
+        let cache = template::find_cache()?.into_iter();
+        let mut found: Vec<_> = cache.map(|cache| cache.display().to_string()).collect();
+        found.extend(template_images(settings).await?);
+        Ok(found)
+    }
+
     /// Removes the templates that nothing uses now, and says which. A running container uses its
     /// image; a local server is a copy.
     pub async fn remove_templates(settings: &Settings) -> Result<Vec<String>> {
@@ -120,6 +128,19 @@ async fn engine(settings: &Settings) -> Result<Option<Arc<Engine>>> {
         (HostChoice::Auto, Err(_)) => Ok(None),
         (_, engine) => engine.map(Some),
     }
+}
+
+#[cfg(feature = "container")]
+async fn template_images(settings: &Settings) -> Result<Vec<String>> {
+    match engine(settings).await? {
+        Some(engine) => engine.templates_there().await,
+        None => Ok(Vec::new()),
+    }
+}
+
+#[cfg(not(feature = "container"))]
+async fn template_images(_: &Settings) -> Result<Vec<String>> {
+    Ok(Vec::new())
 }
 
 #[cfg(feature = "container")]

@@ -91,10 +91,16 @@ impl Template {
     }
 }
 
+/// Where the cache is; nothing where there is none.
+pub(crate) fn find_cache() -> Result<Option<PathBuf>> {
+    let account = Account::for_servers()?;
+    Ok(Some(cache_path(account.as_ref())).filter(|cache| cache.exists()))
+}
+
 /// Removes the cache, and says where it was; nothing where there is none. Nobody fills it meanwhile.
 pub(crate) async fn remove_cache() -> Result<Option<PathBuf>> {
     let account = Account::for_servers()?;
-    if !cache_path(account.as_ref()).exists() {
+    if find_cache()?.is_none() {
         return Ok(None);
     }
     let lock = lock(account.as_ref()).await?;

@@ -4,23 +4,19 @@
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use pretty_assertions::assert_eq;
 use replication_lab::wait::{Seen, stays, until};
-use replication_lab::{Leftover, Notebook, Result, Settings, Site, Topology};
+use replication_lab::{Leftover, Notebook, Result, Site, Topology};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::support::{Outcome, directory, lab, program, settings, within_deadline};
-
-/// How long the end of a cluster may take on a busy machine; it takes a fraction of a second.
-const SOON: Duration = Duration::from_secs(10);
+use crate::support::{Outcome, directory, lab, program, send, settings, within_deadline};
+use crate::traces::{SOON, Traces, memory_of, postmasters, processes_in};
 
 /// A process that is killed while it starts a container leaves it to its fuse.
 const AFTER_THE_FUSE: Duration = Duration::from_secs(25);
@@ -206,41 +202,6 @@ fn a_pair_comes_and_goes() {
     });
 }
 
-/// What a process that runs a cluster can leave.
-struct Traces {
-    settings: Settings,
-    process: u32,
-    servers: Vec<i32>,
-}
-
-impl Traces {
-    fn of(process: u32, home: &TempDir) -> Result<Self> {
-        Ok(Self { settings: settings(home)?, process, servers: postmasters(home.path()) })
-    }
-
-    async fn hosts(&self) -> Result<Vec<Leftover>> {
-        let mut hosts = Leftover::all(&self.settings).await?;
-        hosts.retain(|host| host.process == self.process);
-        Ok(hosts)
-    }
-
-    async fn left(&self) -> Result<Vec<String>> {
-        let hosts = self.hosts().await?;
-        let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
-        left.extend(processes_in(&self.settings.dir));
-        left.extend(memory_of(&self.servers));
-        Ok(left)
-    }
-
-    async fn vanish(&self, deadline: Duration) -> Result<()> {
-        until("nothing of the cluster is left", deadline, || async {
-            let left = self.left().await?;
-            Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
-        })
-        .await
-    }
-}
-
 fn up(home: &TempDir) -> Outcome<Child> {
     spawn_up(&mut lab(&["up"]), home)
 }
@@ -254,11 +215,6 @@ fn spawn_up(command: &mut std::process::Command, home: &TempDir) -> Outcome<Chil
         true => Ok(holder),
         false => Err("lab up ended before the cluster was up".into()),
     }
-}
-
-fn send(holder: &Child, signal: Signal) -> Outcome {
-    let pid = Pid::from_raw(i32::try_from(holder.id()).unwrap_or_default());
-    Ok(kill(pid, signal)?)
 }
 
 fn places_of(cluster: &replication_lab::Cluster) -> Vec<String> {
@@ -276,39 +232,4 @@ async fn gone(home: &TempDir, places: &[String]) -> Result<()> {
         Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
     })
     .await
-}
-
-/// The first line of every `postmaster.pid` in the clusters of `home`.
-fn postmasters(home: &Path) -> Vec<i32> {
-    let hosts = fs::read_dir(home).into_iter().flatten().flatten();
-    let files =
-        hosts.filter_map(|host| fs::read_to_string(host.path().join("data/postmaster.pid")).ok());
-    files.filter_map(|file| file.lines().next()?.trim().parse().ok()).collect()
-}
-
-/// Processes that work in `home` or have it in their command line: servers, their backends, and
-/// the switches. Linux tells; elsewhere the directories are what is looked at.
-fn processes_in(home: &Path) -> Vec<String> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let here = processes.filter_map(|process| {
-        let id = process.file_name().to_string_lossy().parse::<u32>().ok()?;
-        let line = fs::read(process.path().join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let works_there =
-            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(home));
-        let named = line.contains(&*home.to_string_lossy());
-        (id != std::process::id() && (works_there || named))
-            .then(|| format!("process {id}: {line}"))
-    });
-    here.collect()
-}
-
-/// System V shared memory that one of these processes created.
-fn memory_of(servers: &[i32]) -> Vec<String> {
-    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    let of_servers = table.lines().skip(1).filter(|line| {
-        let creator = line.split_whitespace().nth(4).and_then(|pid| pid.parse().ok());
-        creator.is_some_and(|creator| servers.contains(&creator))
-    });
-    of_servers.map(|line| format!("shared memory: {line}")).collect()
 }

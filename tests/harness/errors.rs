@@ -105,6 +105,22 @@ fn a_server_that_does_not_start() {
     });
 }
 
+/// What `lab up` is asked for and cannot be. Method: arguments that are no good by themselves, that ask
+/// for too little, and that only PostgreSQL can refuse.
+#[rstest]
+#[case::latency(2, &["--latency", "soon"], &["--latency <TIME>", "\"soon\" is no time such as 20ms"])]
+#[case::standbys(2, &["--standbys", "9"], &["--standbys <STANDBYS>", "9 is not in 0..=8"])]
+#[case::cascade(1, &["--cascade"], &["a cascade", "1 standby", "add --standbys 2"])]
+#[case::sync(1, &["--sync", "FIRST 1 ("], &["--sync", "42601", "syntax error", "--help"])]
+fn says_what_cannot_be_brought_up(
+    #[case] code: i32,
+    #[case] arguments: &'static [&'static str],
+    #[case] expected: &'static [&'static str],
+) {
+    let command = move || lab(&[&["up"], arguments].concat());
+    within_deadline(async move { refused_with(code, &mut command(), expected) });
+}
+
 /// `lab up` with the environment's own choice of a host and a version taken away.
 fn bare_lab() -> Command {
     let mut command = lab(&["up"]);
@@ -116,6 +132,10 @@ fn bare_lab() -> Command {
 
 /// The lab refuses, says all of this, and leaves no directory.
 fn refused(command: &mut Command, expected: &[&str]) -> Outcome {
+    refused_with(1, command, expected)
+}
+
+fn refused_with(code: i32, command: &mut Command, expected: &[&str]) -> Outcome {
     let home = directory();
     if command.get_envs().all(|(name, _)| name != "LAB_DIR") {
         command.env("LAB_DIR", home.path());
@@ -125,7 +145,7 @@ fn refused(command: &mut Command, expected: &[&str]) -> Outcome {
     let mut said = String::new();
     running.stderr.take().ok_or("its errors are piped")?.read_to_string(&mut said)?;
     let status = running.wait()?;
-    assert_eq!(status.code(), Some(1), "{said}");
+    assert_eq!(status.code(), Some(code), "{said}");
     for part in expected {
         assert!(said.contains(part), "{part:?} is missing in what it said:\n{said}");
     }

@@ -8,5 +8,7 @@ mod errors;
 mod faults;
 mod invariants;
 mod program;
+mod sandbox;
 mod shapes;
 mod support;
+mod traces;

@@ -86,11 +86,11 @@ fn a_run_that_fails_tells_the_story_and_says_so() {
 #[test]
 fn the_doctor_names_what_is_missing() {
     within_deadline(async move {
-        let mut command = lab(&["doctor"]);
+        let mut command = lab(&["doctor", "--pg", "98"]);
         for name in ["LAB_HOST", "LAB_IMAGE", "LAB_PG_BIN", "LAB_CONF", "LAB_DIR"] {
             command.env_remove(name);
         }
-        command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").env("LAB_PG", "98");
+        command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
         let ran = command.output()?;
         let said = text(&ran);
         assert_eq!(ran.status.code(), Some(1), "{said}");
@@ -102,6 +102,36 @@ fn the_doctor_names_what_is_missing() {
             assert!(row.contains(part), "{part:?} is missing in {row:?}");
         }
         assert!(!said.contains("panicked"), "{said}");
+        Ok(())
+    });
+}
+
+/// What dead processes left is named, and then removed; what a living one has is not touched. Method:
+/// directories as local hosts have them, of a process that ended and of this one.
+#[test]
+fn cleaning_removes_what_the_dead_left() {
+    within_deadline(async move {
+        let home = directory();
+        let mut dead = lab(&["--version"]).spawn()?;
+        dead.wait()?;
+        let host = |process: u32| home.path().join(format!("lab-{process}-0000abcd-primary"));
+        let (left, used) = (host(dead.id()), host(std::process::id()));
+        for host in [&left, &used] {
+            std::fs::create_dir_all(host.join("data"))?;
+        }
+        let clean = |arguments: &[&str]| -> Outcome<String> {
+            let mut command = lab(&[&["clean"], arguments].concat());
+            let ran = command.env("LAB_DIR", home.path()).env("LAB_HOST", "local").output()?;
+            assert!(ran.status.success(), "{}", text(&ran));
+            Ok(text(&ran))
+        };
+        assert!(clean(&["--dry-run"])?.contains(&format!("would remove {}\n", left.display())));
+        assert!(left.exists(), "a dry run removes nothing");
+        let said = clean(&[])?;
+        assert!(said.contains(&format!("removed {}\n", left.display())), "{said}");
+        assert!(said.contains(&format!("left {}: process ", used.display())), "{said}");
+        assert_eq!((left.exists(), used.exists()), (false, true));
+        assert!(clean(&[])?.ends_with("nothing to remove\n"));
         Ok(())
     });
 }

@@ -4,10 +4,12 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::panic::resume_unwind;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use replication_lab::{Result, Settings};
 
 /// How long a harness test may take, before `LAB_TIMEOUT` multiplies it.
@@ -53,6 +55,12 @@ pub(crate) fn lab(arguments: &[&str]) -> Command {
     let mut command = program(env!("CARGO_BIN_EXE_lab"));
     command.args(arguments);
     command
+}
+
+/// Sends a signal to a process that was started here.
+pub(crate) fn send(holder: &Child, signal: Signal) -> Outcome {
+    let pid = Pid::from_raw(i32::try_from(holder.id()).unwrap_or_default());
+    Ok(kill(pid, signal)?)
 }
 
 /// A program with an input that stays open and its output to be read.

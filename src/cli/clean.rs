@@ -1,0 +1,42 @@
+//! `lab clean`: takes away what dead processes left: kept clusters, and what no switch covered. It
+//! never touches what belongs to a process that still runs.
+
+use std::io::Write as _;
+
+use replication_lab::{Leftover, Result, Settings};
+
+/// Removes what is left, with `all` the templates too; or only says what it is.
+pub(super) async fn run(all: bool, dry_run: bool) -> Result<()> {
+    let settings = Settings::from_env()?;
+    let mut found = false;
+    for host in Leftover::all(&settings).await? {
+        let place = host.place();
+        if !host.is_orphan() {
+            tell(&format!("left {place}: process {} still runs", host.process));
+            continue;
+        }
+        found = true;
+        if dry_run {
+            tell(&format!("would remove {place}"));
+        } else {
+            host.remove().await?;
+            tell(&format!("removed {place}"));
+        }
+    }
+    let (templates, did) = match (all, dry_run) {
+        (false, _) => (Vec::new(), ""),
+        (true, true) => (Leftover::templates(&settings).await?, "would remove"),
+        (true, false) => (Leftover::remove_templates(&settings).await?, "removed"),
+    };
+    for template in &templates {
+        tell(&format!("{did} {template}"));
+    }
+    if !found && templates.is_empty() {
+        tell("nothing to remove");
+    }
+    Ok(())
+}
+
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

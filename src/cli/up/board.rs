@@ -1,0 +1,239 @@
+//! The table of a sandbox: a row for every node, from what the servers said. It is pure: it asks
+//! nobody.
+
+use replication_lab::record::Reading;
+use replication_lab::stat::{Replication, Slot};
+use replication_lab::wal::bytes_between;
+
+use super::super::summary;
+use super::watch::{Look, Pulse, Seen};
+
+/// A node, and all that is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) name: String,
+    /// Whom it follows, if it follows somebody.
+    pub(super) follows: Option<String>,
+    /// What is wrong with it, or with its link.
+    pub(super) troubles: Vec<String>,
+    pub(super) seen: Seen,
+}
+
+/// The whole cluster at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Board(pub(super) Vec<Standing>);
+
+impl Board {
+    /// The table, and a line for everything that a person should know of the whole.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut table = summary::plain();
+        table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+        table.set_header(["node", "tl", "follows", "state", "behind", "slot keeps", "trouble"]);
+        for one in &self.0 {
+            let timeline = one.seen.last.as_ref().map(|look| look.timeline.to_string());
+            table.add_row([
+                one.name.clone(),
+                timeline.unwrap_or_else(none),
+                one.follows().unwrap_or_else(none),
+                self.state(one),
+                self.behind(one).unwrap_or_else(none),
+                self.kept(one).unwrap_or_else(none),
+                one.troubles.join(", "),
+            ]);
+        }
+        let table = summary::text(&table);
+        let notes = self.unused_slots().into_iter().chain(self.warning());
+        table.lines().map(str::to_owned).chain(notes).collect()
+    }
+
+    /// What changes seldom enough to be worth a line of its own: for each node its timeline, whom it
+    /// follows and in which state.
+    pub(super) fn news(&self, before: &Self) -> Vec<String> {
+        let told = |board: &Self, one: &Standing| {
+            let timeline =
+                one.seen.last.as_ref().map(|look| format!("timeline {}, ", look.timeline));
+            let follows = one.follows().map(|upstream| format!("follows {upstream}, "));
+            let (timeline, follows) = (timeline.unwrap_or_default(), follows.unwrap_or_default());
+            format!("{}: {timeline}{follows}{}", one.name, board.state(one))
+        };
+        let pairs = std::iter::zip(&self.0, &before.0);
+        let changed = pairs.filter_map(|(now, then)| {
+            let line = told(self, now);
+            (then.seen.last.is_some() && line != told(before, then)).then_some(line)
+        });
+        changed.collect()
+    }
+
+    fn find(&self, name: &str) -> Option<&Standing> {
+        self.0.iter().find(|one| one.name == name)
+    }
+
+    /// What the upstream of a node says, if it answers.
+    fn upstream(&self, one: &Standing) -> Option<&Look> {
+        self.find(one.follows.as_ref()?)?.seen.now()
+    }
+
+    fn row<'a>(&'a self, one: &Standing) -> Option<&'a Replication> {
+        self.upstream(one)?.followers.iter().find(|row| row.application_name == one.name)
+    }
+
+    fn state(&self, one: &Standing) -> String {
+        match &one.seen.pulse {
+            Pulse::Silent => return "no answer".to_owned(),
+            Pulse::Down(None) => return "no server".to_owned(),
+            Pulse::Down(Some(said)) => return said.clone(),
+            Pulse::Answers => {}
+        }
+        let Some(look) = &one.seen.last else { return none() };
+        if look.is_primary() {
+            return "takes writes".to_owned();
+        }
+        match self.row(one) {
+            Some(row) => format!("{}, {}", row.state, row.sync_state),
+            None => "not connected".to_owned(),
+        }
+    }
+
+    /// The bytes that its upstream has written and it has not replayed; also while it is not
+    /// connected, because both were asked.
+    fn behind(&self, one: &Standing) -> Option<String> {
+        let own = one.seen.last.as_ref().filter(|look| !look.is_primary())?.position.lsn?;
+        let upstream = self.find(one.follows.as_ref()?)?.seen.last.as_ref()?.position.lsn?;
+        Some(bytes(bytes_between(own, upstream)))
+    }
+
+    fn kept(&self, one: &Standing) -> Option<String> {
+        let slots = &self.upstream(one)?.slots;
+        Some(kept(slots.iter().find(|slot| slot.slot_name == one.name)?))
+    }
+
+    /// Slots that are kept for somebody who follows another server now.
+    fn unused_slots(&self) -> Vec<String> {
+        let follows = |name: &str, upstream: &str| {
+            self.find(name).is_some_and(|node| node.follows.as_deref() == Some(upstream))
+        };
+        let all = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
+        let slots = all.flat_map(|(one, look)| look.slots.iter().map(move |slot| (one, slot)));
+        let unused =
+            slots.filter(|(one, slot)| !slot.active && !follows(&slot.slot_name, &one.name));
+        let told = unused.map(|(one, slot)| {
+            format!(
+                " slot {} on {}: nobody uses it, keeps {}",
+                slot.slot_name,
+                one.name,
+                kept(slot)
+            )
+        });
+        told.collect()
+    }
+
+    fn warning(&self) -> Option<String> {
+        let looks = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
+        let writable = looks.filter(|(_, look)| look.is_primary());
+        let names: Vec<_> = writable.map(|(one, _)| one.name.as_str()).collect();
+        match names.as_slice() {
+            [_] => None,
+            [] => Some(" nobody takes writes".to_owned()),
+            _ => Some(format!(" {} take writes: a split brain", names.join(" and "))),
+        }
+    }
+}
+
+impl Standing {
+    /// Whom it follows, unless it is a primary.
+    fn follows(&self) -> Option<String> {
+        let is_primary = self.seen.last.as_ref().is_some_and(Look::is_primary);
+        self.follows.clone().filter(|_| !is_primary)
+    }
+}
+
+fn kept(slot: &Slot) -> String {
+    match slot.wal_status.as_deref() {
+        Some(status @ ("lost" | "unreserved")) => status.to_owned(),
+        _ => slot.retained().map_or_else(none, bytes),
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    Reading::Bytes(bytes).to_string()
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use replication_lab::stat::Position;
+    use replication_lab::wal::{Lsn, Timeline};
+
+    use super::*;
+
+    fn look(in_recovery: bool, timeline: u32, lsn: u64) -> Look {
+        let timeline = Timeline(timeline);
+        let lsn = Some(Lsn::from(lsn));
+        let position = Position { in_recovery, control_timeline: timeline, lsn };
+        Look { position, timeline, followers: Vec::new(), slots: Vec::new() }
+    }
+
+    fn node(name: &str, follows: Option<&str>, look: Look) -> Standing {
+        let seen = Seen { pulse: Pulse::Answers, last: Some(look) };
+        let follows = follows.map(str::to_owned);
+        Standing { name: name.to_owned(), follows, troubles: Vec::new(), seen }
+    }
+
+    fn slot(name: &str, restart: u64, own: u64) -> Slot {
+        Slot {
+            slot_name: name.to_owned(),
+            active: false,
+            restart_lsn: Some(Lsn::from(restart)),
+            wal_status: Some("reserved".to_owned()),
+            synced: false,
+            own_lsn: Some(Lsn::from(own)),
+        }
+    }
+
+    fn pair() -> Board {
+        let mut primary = look(false, 1, 5000);
+        primary.slots.push(slot("standby1", 2000, 5000));
+        Board(vec![
+            node("primary", None, primary),
+            node("standby1", Some("primary"), look(true, 1, 4000)),
+        ])
+    }
+
+    #[test]
+    fn a_standby_that_is_not_connected_has_its_lag_and_what_its_slot_keeps() {
+        let mut board = pair();
+        board.0[1].troubles.push("cut".to_owned());
+        let lines = board.lines();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words: Vec<_> = lines.iter().map(|line| words(line)).collect();
+        assert_eq!(words[1], "primary 1 - takes writes - -");
+        assert_eq!(words[2], "standby1 1 primary not connected 1 kB 3 kB cut");
+        assert_eq!(lines.len(), 3, "{lines:?}");
+    }
+
+    #[test]
+    fn a_promotion_is_news_and_a_split_brain_a_warning() {
+        let before = pair();
+        let mut board = before.clone();
+        assert_eq!(board.news(&before), Vec::<String>::new());
+        board.0[1] = node("standby1", None, look(false, 2, 4000));
+        assert_eq!(board.news(&before), ["standby1: timeline 2, takes writes"]);
+        let lines = board.lines();
+        assert_eq!(lines[3], " slot standby1 on primary: nobody uses it, keeps 3 kB");
+        assert_eq!(lines[4], " primary and standby1 take writes: a split brain");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_told_from_one_that_is_not_there() {
+        let mut board = pair();
+        board.0[0].seen.pulse = Pulse::Silent;
+        board.0[1].seen.pulse = Pulse::Down(None);
+        let lines = board.lines();
+        assert!(lines[1].contains("no answer"), "{}", lines[1]);
+        assert!(lines[2].contains("no server") && lines[2].contains("1 kB"), "{}", lines[2]);
+        assert_eq!(lines[3], " nobody takes writes");
+    }
+}

@@ -1,0 +1,145 @@
+//! The verbs on links, and the freezing of servers. Every fault is a guard in the sandbox's state:
+//! healing is dropping it.
+
+use std::time::Duration;
+
+use replication_lab::{Direction, Fault};
+
+use super::sandbox::{Answer, Answered, Sandbox, list, one_line};
+
+impl Sandbox {
+    pub(super) fn cut(&self, node: &str, way: Option<Direction>) -> Answered {
+        let (link, upstream) = self.link(node)?;
+        if self.state().is_cut(node) {
+            return Err(format!("the link of {node} is cut already: heal {node} first"));
+        }
+        let (what, fault, did) = match way {
+            None => (
+                "cut",
+                link.cut(),
+                format!(
+                    "no byte passes between {upstream} and {node}; nobody gets a reset, so both go on \
+                     believing until wal_sender_timeout and wal_receiver_timeout (60 s)"
+                ),
+            ),
+            Some(Direction::ToStandby) => (
+                "cut to-standby",
+                link.cut_one_way(Direction::ToStandby),
+                format!("no WAL reaches {node}; its reports still reach {upstream}"),
+            ),
+            Some(Direction::ToUpstream) => (
+                "cut to-upstream",
+                link.cut_one_way(Direction::ToUpstream),
+                format!("WAL still reaches {node}; no report of it reaches {upstream}"),
+            ),
+        };
+        self.put_on(node, "cut", what.to_owned(), fault);
+        Answer::new(
+            did,
+            format!(
+                "load 5, and see it fall behind while {upstream}'s slot keeps the WAL; then heal {node}"
+            ),
+        )
+    }
+
+    pub(super) fn slow(&self, node: &str, time: Duration) -> Answered {
+        let (link, upstream) = self.link(node)?;
+        self.put_on(node, "slow", format!("slow {time:?}"), link.latency(time));
+        Answer::new(
+            format!("a round trip between {upstream} and {node} takes {:?} more", time * 2),
+            format!(
+                "load 5; then sync '{node}' and load 5 again: now each commit waits for that trip"
+            ),
+        )
+    }
+
+    pub(super) fn throttle(&self, node: &str, bytes: u32) -> Answered {
+        let (link, upstream) = self.link(node)?;
+        self.put_on(node, "throttle", format!("{bytes} B/s"), link.bandwidth(bytes));
+        Answer::new(
+            format!("{bytes} bytes per second pass between {upstream} and {node}, each way"),
+            "load 10: more WAL than that is written in a second, and the lag grows",
+        )
+    }
+
+    pub(super) fn reset(&self, node: &str) -> Answered {
+        let (link, upstream) = self.link(node)?;
+        link.reset();
+        Answer::new(
+            format!(
+                "the connections between {upstream} and {node} were reset: the walreceiver ends, and the \
+                 startup process asks for a new one"
+            ),
+            format!(
+                "log {node}: could not receive data from WAL stream, and started streaming again"
+            ),
+        )
+    }
+
+    pub(super) fn heal(&self, node: Option<&str>) -> Answered {
+        let faults = &mut self.state().faults;
+        let healed: Vec<_> = match node {
+            Some(node) => faults.remove(node).into_iter().flatten().collect(),
+            None => std::mem::take(faults).into_values().flatten().collect(),
+        };
+        if healed.is_empty() {
+            let broken: Vec<_> = faults.keys().map(String::as_str).collect();
+            let whose = node.map_or("of any node".to_owned(), |node| format!("of {node}"));
+            return Err(format!(
+                "no fault is on the link {whose}; links with faults: {}",
+                list(&broken)
+            ));
+        }
+        let what: Vec<_> = healed.iter().map(|(_, what, _)| what.as_str()).collect();
+        Answer::new(
+            format!("healed: {}; what was held passes now", what.join(", ")),
+            "status: a standby whose WAL was kept catches up by itself",
+        )
+    }
+
+    /// One fault of a kind at a time; the new one is on before the old one goes.
+    fn put_on(&self, node: &str, kind: &'static str, what: String, fault: Fault) {
+        let faults = &mut self.state().faults;
+        let faults = faults.entry(node.to_owned()).or_default();
+        faults.push((kind, what, fault));
+        if let Some(old) = faults.iter().position(|(known, ..)| *known == kind)
+            && old + 1 < faults.len()
+        {
+            drop(faults.remove(old));
+        }
+    }
+
+    pub(super) async fn freeze(&self, node: &str) -> Answered {
+        let frozen = self.running(node).await?.freeze().await;
+        let frozen = frozen.map_err(|error| one_line(&error))?;
+        self.state().frozen.insert(node.to_owned(), frozen);
+        let next = match self.state().follows.contains_key(node) {
+            true => format!("load 5: its upstream notices nothing for 60 s; thaw {node}"),
+            false => {
+                format!(
+                    "load 10, promote 1, thaw {node}: it wakes up and still thinks it is the primary"
+                )
+            }
+        };
+        Answer::new(
+            format!(
+                "every process of {node} is stopped (SIGSTOP); the kernel still answers for its sockets, \
+                 so connections come about and then hang"
+            ),
+            next,
+        )
+    }
+
+    pub(super) async fn thaw(&self, node: &str) -> Answered {
+        let frozen = self.state().frozen.remove(node).ok_or_else(|| {
+            let state = self.state();
+            let frozen: Vec<_> = state.frozen.keys().map(String::as_str).collect();
+            format!("{node} is not frozen; frozen are: {}", list(&frozen))
+        })?;
+        frozen.thaw().await.map_err(|error| one_line(&error))?;
+        Answer::new(
+            format!("{node} goes on where it was (SIGCONT)"),
+            "status: does it stream, and how far is it behind?",
+        )
+    }
+}

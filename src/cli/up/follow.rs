@@ -1,0 +1,163 @@
+//! The verbs that change whom a node follows: with the data it has, rewound, or made anew. The node's
+//! link leads elsewhere then; its address, which is all that the node knows, stays.
+
+use replication_lab::wait::{Seen, until};
+use replication_lab::{Error, Node, Refusal, stat};
+
+use super::sandbox::{A_MOMENT, Answer, Answered, Sandbox, one_line};
+use super::watch::Look;
+
+impl Sandbox {
+    pub(super) async fn follow(&self, name: &str, upstream: &str) -> Answered {
+        self.may_follow(name, upstream)?;
+        self.running(upstream).await?;
+        let node = self.node(name)?;
+        if node.ended().await.map_err(|error| one_line(&error))?.is_some() {
+            self.lead(name, upstream).await?;
+            self.cluster.follow(name).await.map_err(|error| one_line(&error))?;
+            let did = "it has a standby.signal and a primary_conninfo";
+            return self.started_behind(node, upstream, did).await;
+        }
+        let node = self.running(name).await?;
+        let look = Look::at_node(node).await.last;
+        if look.is_none_or(|look| look.is_primary()) {
+            let why = format!("{name} runs as a primary");
+            return Err(format!("{why}: stop {name} first, and then rewind or follow"));
+        }
+        if self.state().follows.get(name).is_some_and(|known| known == upstream) {
+            return Err(format!("{name} follows {upstream} already; see status"));
+        }
+        self.lead(name, upstream).await?;
+        self.cluster.link(name).map_err(|error| one_line(&error))?.reset();
+        let did = "its link leads there now and was reset, and its slot was made there";
+        self.streams(node, upstream, did).await
+    }
+
+    /// Would it be a circle, or a way where nothing passes?
+    fn may_follow(&self, name: &str, upstream: &str) -> Result<(), String> {
+        let state = self.state();
+        let mut above = Some(upstream);
+        while let Some(one) = above {
+            if one == name {
+                let all = state.follows.iter().map(|(node, above)| format!("{above} ← {node}"));
+                let all: Vec<_> = all.collect();
+                return Err(format!("{name} would follow itself; now: {}", all.join(", ")));
+            }
+            above = state.follows.get(one).map(String::as_str);
+        }
+        match state.is_cut(name) {
+            true => Err(format!("the link of {name} is cut: heal {name} first")),
+            false => Ok(()),
+        }
+    }
+
+    /// Lets the link of a node lead to another upstream, which keeps a slot for it from now on.
+    async fn lead(&self, name: &str, upstream: &str) -> Result<(), String> {
+        self.cluster.lead(name, upstream).await.map_err(|error| one_line(&error))?;
+        self.state().follows.insert(name.to_owned(), upstream.to_owned());
+        Ok(())
+    }
+
+    pub(super) async fn rewind(&self, name: &str, upstream: Option<String>) -> Answered {
+        let (node, upstream) = self.to_be_remade(name, upstream, "rewind").await?;
+        self.lead(name, upstream.name()).await?;
+        let rewound = async {
+            // Without it the control file there may still be on the old timeline, and nothing is done.
+            upstream.session().await?.run("CHECKPOINT").await?;
+            let said = self.cluster.rewind(name).await?;
+            self.cluster.follow(name).await?;
+            Ok::<_, Error>(said)
+        };
+        let said = rewound.await.map_err(|error| {
+            self.state().follows.remove(name);
+            format!("{}; rebuild {name} always works", one_line(&error))
+        })?;
+        let telling = ["servers diverged at", "no rewind required"];
+        let telling = said.lines().find(|line| telling.iter().any(|part| line.contains(part)));
+        let did = format!("{}; what only {name} had is gone", telling.unwrap_or("pg_rewind: done"));
+        self.started_behind(node, upstream.name(), &did).await
+    }
+
+    pub(super) async fn rebuild(&self, name: &str, upstream: Option<String>) -> Answered {
+        let (node, upstream) = self.to_be_remade(name, upstream, "rebuild").await?;
+        self.lead(name, upstream.name()).await?;
+        self.cluster.rebuild(name).await.map_err(|error| one_line(&error))?;
+        self.started_behind(node, upstream.name(), "its data directory is a new base backup").await
+    }
+
+    /// A stopped node, and whom it is to follow: the only one who takes writes, if nobody is named.
+    async fn to_be_remade(
+        &self,
+        name: &str,
+        upstream: Option<String>,
+        verb: &str,
+    ) -> Result<(&Node, &Node), String> {
+        let node = self.stopped(name, verb).await?;
+        let upstream = match (upstream, self.primaries().await.as_slice()) {
+            (Some(upstream), _) => self.running(&upstream).await?,
+            (None, [one]) => *one,
+            (None, []) => return Err("nobody takes writes: promote a standby first".to_owned()),
+            (None, [one, ..]) => {
+                let example = format!("{verb} {name} {}", one.name());
+                return Err(format!(
+                    "more than one server takes writes; say whom to follow: {example}"
+                ));
+            }
+        };
+        self.may_follow(name, upstream.name())?;
+        Ok((node, upstream))
+    }
+
+    async fn started_behind(&self, node: &Node, upstream: &str, did: &str) -> Answered {
+        match node.start().await {
+            Ok(()) => self.streams(node, upstream, did).await,
+            Err(error) => Answer::new(
+                format!("{did}; and then: {}", one_line(&error)),
+                format!("rewind {0}, or rebuild {0}", node.name()),
+            ),
+        }
+    }
+
+    /// Waits a moment until a node streams from its upstream, and says whether it does.
+    async fn streams(&self, node: &Node, upstream: &str, did: &str) -> Answered {
+        let name = node.name();
+        let streaming = async {
+            let above = self.cluster.node(upstream)?.session_unnoted().await?;
+            let own = node.session_unnoted().await?;
+            until("it streams", A_MOMENT, || async {
+                let row = stat::replication_to(&above, name).await?;
+                let timelines = (stat::timeline(&above).await?, stat::timeline(&own).await?);
+                // A walsender is in this state for a moment too when its standby is on another history.
+                let streams = row.as_ref().is_some_and(|row| row.state == "streaming");
+                Ok(match streams && timelines.0 == timelines.1 {
+                    true => Seen::Done(timelines.0),
+                    false => Seen::NotYet(format!("{row:?} on {timelines:?}")),
+                })
+            })
+            .await
+        };
+        match streaming.await {
+            Ok(timeline) => Answer::new(
+                format!("{did}; {name} streams from {upstream} on timeline {timeline}"),
+                format!("status: the lag, and whom {name} follows now; load 5"),
+            ),
+            Err(_) => {
+                let said = last_complaint(node).await;
+                Answer::new(
+                    format!("{did}; {name} does not stream from {upstream} yet{said}"),
+                    format!(
+                        "log {name}; with WAL that {upstream} never had: stop {name}, rewind {name}"
+                    ),
+                )
+            }
+        }
+    }
+}
+
+/// The last thing in a server's log that may be the reason.
+async fn last_complaint(node: &Node) -> String {
+    const TELLING: [&str; 3] = ["FATAL", "ERROR", "forked off"];
+    let log = node.log_tail().await;
+    let line = log.lines().rev().find(|line| TELLING.iter().any(|word| line.contains(word)));
+    line.map(Refusal::from_log).map_or(String::new(), |said| format!(": {said}"))
+}

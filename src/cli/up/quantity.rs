@@ -1,0 +1,55 @@
+//! Times and sizes as PostgreSQL's settings have them: `20ms`, `10kB`. It knows no verb.
+
+use std::time::Duration;
+
+/// The longest time that a byte may be held up: an hour.
+const LONGEST: f64 = 3600.0;
+
+/// A time with its unit, above 0 and up to an hour.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0)];
+    let seconds = quantity(text, &units).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| format!("{text:?} is no time such as 20ms, 1s or 1min"))
+}
+
+/// A size with its unit, from a byte to less than 4 GB; a kB is 1024 bytes, as in PostgreSQL.
+pub(crate) fn size(text: &str) -> Result<u32, String> {
+    const KB: f64 = 1024.0;
+    let units = [("B", 1.0), ("kB", KB), ("MB", KB * KB), ("GB", KB * KB * KB)];
+    let bytes = quantity(text, &units).filter(|bytes| *bytes >= 1.0 && *bytes <= u32::MAX.into());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was looked at")]
+    let size = bytes.map(|bytes| bytes as u32);
+    size.ok_or_else(|| format!("{text:?} is no size such as 500B, 10kB or 1MB"))
+}
+
+/// A number and right after it one of these units, in any case.
+fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at_checked(end)?;
+    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    number.parse::<f64>().ok().map(|number| number * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_as_postgresql_writes_them() {
+        assert_eq!(time("20ms"), Ok(Duration::from_millis(20)));
+        assert_eq!(time("0.5s"), Ok(Duration::from_millis(500)));
+        assert_eq!(size("10kB"), Ok(10_240));
+        assert_eq!(size("1mb"), Ok(1_048_576));
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_told_with_examples() {
+        for text in ["", "20", "ms", "20 ms", "-1ms", "0ms", "2h", "90min", "1.2.3s"] {
+            assert!(time(text).unwrap_err().contains("20ms"), "{text}");
+        }
+        for text in ["", "10", "kB", "0B", "0.5B", "4GB", "10k"] {
+            assert!(size(text).unwrap_err().contains("10kB"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Where a sandbox speaks: on a terminal above a table that is drawn again and again, with the typed
+//! line below it; elsewhere in plain lines. It decides nothing.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use console::{Term, style, truncate_str};
+
+use super::super::summary;
+use super::board::Board;
+use super::sandbox::Answer;
+
+const PROMPT: &str = "lab> ";
+
+/// A terminal that is drawn on, or lines on standard output.
+pub(super) enum Screen {
+    Live(Area),
+    Plain(Option<Board>),
+}
+
+/// The lines at the bottom of a terminal that are drawn over.
+pub(super) struct Area {
+    terminal: Term,
+    shown: Vec<String>,
+}
+
+impl Screen {
+    pub(super) fn new() -> Self {
+        match io::stdin().is_terminal() && io::stdout().is_terminal() {
+            true => Self::Live(Area { terminal: Term::buffered_stdout(), shown: Vec::new() }),
+            false => Self::Plain(None),
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+
+    /// A line that stays; on a terminal it ends at the ends of words.
+    pub(super) fn tell(&mut self, line: &str) {
+        match self {
+            Self::Live(area) => area.say(&wrapped(line, area.width())),
+            Self::Plain(_) => self.say(line),
+        }
+    }
+
+    /// What came of a verb. What is a list already is left as it is.
+    pub(super) fn answer(&mut self, answer: &Answer) {
+        let typed = answer.typed.trim_end();
+        if !typed.is_empty() {
+            self.say(&style(typed).dim().to_string());
+        }
+        match answer.did.contains('\n') {
+            true => self.say(&answer.did),
+            false => self.tell(&answer.did),
+        }
+        if !answer.next.is_empty() {
+            self.tell(&format!("next: {}", answer.next));
+        }
+    }
+
+    /// Something that stays.
+    pub(super) fn say(&mut self, text: &str) {
+        match self {
+            Self::Live(area) => area.say(text),
+            Self::Plain(_) => {
+                let mut out = io::stdout();
+                let _ = writeln!(out, "{text}");
+                let _ = out.flush();
+            }
+        }
+    }
+
+    /// What a person typed.
+    pub(super) fn echo(&mut self, line: &str) {
+        let said = format!("\n{}", style(format!("{PROMPT}{line}")).bold());
+        self.say(&said);
+    }
+
+    /// The cluster as it is now, and what is being typed. Without a terminal only what has changed is
+    /// told.
+    pub(super) fn show(&mut self, board: Board, typed: &str) {
+        match self {
+            Self::Live(area) => area.show(&board, typed),
+            Self::Plain(shown) => {
+                let news = shown.as_ref().map(|before| board.news(before)).unwrap_or_default();
+                *shown = Some(board);
+                for line in news {
+                    self.say(&format!("- {line}"));
+                }
+            }
+        }
+    }
+
+    /// Nothing more is drawn, and nothing drawn stays.
+    pub(super) fn ends(&mut self) {
+        if let Self::Live(area) = self {
+            area.draw(Vec::new());
+        }
+    }
+}
+
+impl Area {
+    fn say(&mut self, text: &str) {
+        let shown = std::mem::take(&mut self.shown);
+        self.erase(shown.len());
+        let _ = self.terminal.write_line(text);
+        self.draw(shown);
+    }
+
+    fn width(&self) -> usize {
+        usize::from(self.terminal.size().1).max(20)
+    }
+
+    fn show(&mut self, board: &Board, typed: &str) {
+        let width = self.width();
+        let rule = style("─".repeat(width)).dim().to_string();
+        let mut lines = vec![rule.clone()];
+        for (row, line) in board.lines().into_iter().enumerate() {
+            let line = style(truncate_str(&line, width - 1, "…").into_owned());
+            let line = match row {
+                0 => line.dim(),
+                row if row > board.0.len() => line.yellow(),
+                _ => line,
+            };
+            lines.push(line.to_string());
+        }
+        lines.push(rule);
+        // Of a line that is too long the end is what is being typed.
+        let room = width - PROMPT.len() - 1;
+        let hidden = typed.chars().count().saturating_sub(room);
+        let typed: String = typed.chars().skip(hidden).collect();
+        lines.push(format!("{PROMPT}{typed}"));
+        if lines != self.shown {
+            let shown = std::mem::take(&mut self.shown);
+            self.erase(shown.len());
+            self.draw(lines);
+        }
+    }
+
+    /// The cursor is at the end of the last line, as if it had been typed there.
+    fn draw(&mut self, lines: Vec<String>) {
+        let stale = std::mem::take(&mut self.shown);
+        self.erase(stale.len());
+        let _ = self.terminal.write_str(&lines.join("\n"));
+        let _ = self.terminal.flush();
+        self.shown = lines;
+    }
+
+    fn erase(&self, lines: usize) {
+        if let Some(above) = lines.checked_sub(1) {
+            let _ = self.terminal.move_cursor_up(above);
+            let _ = self.terminal.clear_to_end_of_screen();
+        }
+    }
+}
+
+fn wrapped(line: &str, width: usize) -> String {
+    let mut table = summary::plain();
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX)).add_row([line]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    summary::text(&table)
+}

@@ -1,0 +1,251 @@
+//! `lab up` as a person plays with it: what is typed, what it says, and what the servers then do.
+//! Method: the program, driven through a pipe and once through a terminal, and sessions of the test's
+//! own over the connection strings that it prints.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Duration;
+
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use pretty_assertions::assert_eq;
+use replication_lab::wait::{PATIENCE, Seen, stays, until};
+use replication_lab::{Notebook, Session};
+use tempfile::TempDir;
+
+use crate::support::{Outcome, directory, lab, send, within_deadline};
+use crate::traces::{SOON, Traces};
+
+/// Through a cut and a heal, a crash and a promotion, to a whole cluster again: each verb does what it
+/// says, and what makes no sense is told and changes nothing. Method: after each verb a row of the
+/// test's own, and where it arrives.
+#[test]
+fn a_learner_cuts_heals_promotes_and_rewinds() {
+    within_deadline(async move {
+        let home = directory();
+        let mut lab = Played::start(&["--standbys", "2"], &home)?;
+        let traces = Traces::of(lab.child.id(), &home)?;
+        assert_eq!(traces.hosts().await?.len(), 3, "the check sees a cluster that is there");
+        let primary = lab.session(0).await?;
+        let (first, second) = (lab.session(1).await?, lab.session(2).await?);
+        assert_eq!(primary.count("SELECT count(*) FROM users").await?, 100);
+
+        lab.type_line("cut 1", "no byte passes between primary and standby1")?;
+        add(&primary, "while it is cut").await?;
+        has(&second, "while it is cut").await?;
+        lacks(&first, "while it is cut").await?;
+        assert!(lab.type_line("status", " standby1  1   primary  ")?.contains("cut"));
+        lab.type_line("cut 1", "no: the link of standby1 is cut already: heal standby1 first")?;
+        lab.type_line("thaw 1", "no: standby1 is not frozen; frozen are: none")?;
+        lab.type_line("fly 1", "no: \"fly\" is no verb; there are: cut, ")?;
+        lab.type_line("rewind 2", "no: standby2 runs, and rewind needs it stopped")?;
+        lacks(&first, "while it is cut").await?;
+        lab.type_line("heal 1", "healed: cut")?;
+        has(&first, "while it is cut").await?;
+
+        lab.type_line("crash primary", "primary's postmaster was killed")?;
+        let next = "rewind primary makes it a standby of standby1";
+        lab.type_line("promote 1", "standby1 left recovery and takes writes on timeline 2")?;
+        assert!(lab.line_with(next)?.contains("follow standby2 standby1"));
+        assert!(!first.value::<bool>("SELECT pg_is_in_recovery()").await?);
+        assert_eq!(lab.whoever_takes_writes().await?, "standby1");
+        lab.type_line("follow 2 1", "standby2 streams from standby1 on timeline 2")?;
+        add(&first, "on the new timeline").await?;
+        has(&second, "on the new timeline").await?;
+        lab.type_line("rewind primary", "primary streams from standby1 on timeline 2")?;
+        has(&lab.session(0).await?, "on the new timeline").await?;
+
+        assert!(lab.quits()?.success());
+        assert_eq!(traces.left().await?, Vec::<String>::new());
+        Ok(())
+    });
+}
+
+/// Writers that are refused nothing find out at the end what a split brain costs, and Ctrl-C is an end
+/// like any other. Method: a promotion beside a primary that goes on, a load, which finds the old one
+/// first, and the signal while a server is frozen.
+#[test]
+fn a_split_brain_is_told_and_ctrl_c_leaves_nothing() {
+    within_deadline(async move {
+        let home = directory();
+        let mut lab = Played::start(&["--latency", "1ms", "--sync", "ANY 1 (*)"], &home)?;
+        let traces = Traces::of(lab.child.id(), &home)?;
+        let (primary, standby) = (lab.session(0).await?, lab.session(1).await?);
+        assert_eq!(primary.value::<String>("SHOW synchronous_standby_names").await?, "ANY 1 (*)");
+        lab.type_line("sync off", "synchronous_standby_names = '' on primary")?;
+        let split = "on timeline 2; primary still takes writes too: a split brain";
+        lab.type_line("promote 1", split)?;
+        add(&primary, "on the old one").await?;
+        add(&standby, "on the new one").await?;
+        lacks(&standby, "on the old one").await?;
+        lab.type_line("load 1", "place one order after the other for 1 s")?;
+        let told = lab.line_with("- load 1: ")?;
+        let acked = told.split(' ').nth(3).unwrap_or_default();
+        assert!(acked.parse::<u64>()? > 0, "{told}");
+        let lost = format!("on standby1 (timeline 2): {acked} of the acked are lost");
+        assert!(told.contains(&lost), "{lost:?} is missing in {told:?}");
+        lab.type_line("freeze primary", "every process of primary is stopped")?;
+        lab.type_line("crash primary", "no: primary is frozen: thaw primary first")?;
+        send(&lab.child, Signal::SIGINT)?;
+        let ended = lab.child.wait()?;
+        assert!(ended.success(), "{ended}");
+        Ok(traces.vanish(SOON).await?)
+    });
+}
+
+/// On a terminal the table stands above what is being typed, keys can be taken back, and the terminal
+/// is left as it was.
+#[test]
+fn a_terminal_shows_the_table_and_is_given_back() {
+    within_deadline(async move {
+        let home = directory();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let terminal = openpty(&size, None)?;
+        let before = tcgetattr(&terminal.slave)?;
+        let mut command = lab(&["up"]);
+        command.stdin(terminal.slave.try_clone()?).stdout(terminal.slave.try_clone()?);
+        command
+            .stderr(terminal.slave.try_clone()?)
+            .env("LAB_DIR", home.path())
+            .env("TERM", "xterm");
+        let mut child = command.spawn()?;
+        drop(command);
+        let traces = Traces::of(child.id(), &home)?;
+        let mut keys = File::from(terminal.master.try_clone()?);
+        let mut screen =
+            Shown { terminal: File::from(terminal.master), heard: Vec::new(), seen: 0 };
+        screen.shows(" node      tl  follows  state             behind  slot keeps  trouble")?;
+        screen.shows(" standby1  1   primary  streaming, async  ")?;
+        screen.shows("lab> ")?;
+        assert!(!tcgetattr(&terminal.slave)?.local_flags.contains(LocalFlags::ECHO));
+        keys.write_all(b"cux\x7ft 1")?;
+        screen.shows("lab> cut 1")?;
+        keys.write_all(b"\r")?;
+        screen.shows("no byte passes between primary and standby1")?;
+        screen.shows("  cut")?;
+        keys.write_all(b"quit\r")?;
+        let ended = child.wait()?;
+        assert!(ended.success(), "{ended}");
+        assert_eq!(tcgetattr(&terminal.slave)?.local_flags, before.local_flags);
+        Ok(traces.vanish(SOON).await?)
+    });
+}
+
+/// `lab up`, driven through a pipe.
+struct Played {
+    child: Child,
+    said: BufReader<ChildStdout>,
+    /// The connection strings that it printed: of each node, and of whoever takes writes.
+    strings: Vec<String>,
+}
+
+impl Played {
+    fn start(arguments: &[&str], home: &TempDir) -> Outcome<Self> {
+        let arguments = [&["up"], arguments].concat();
+        let mut command = lab(&arguments);
+        let mut child = command.env("LAB_DIR", home.path()).stderr(Stdio::inherit()).spawn()?;
+        let said = child.stdout.take().map(BufReader::new).ok_or("its output is piped")?;
+        let mut played = Self { child, said, strings: Vec::new() };
+        let lines = played.lines_until("Ctrl-C or quit takes all away")?;
+        played.strings = lines.into_iter().filter(|line| line.starts_with("host=")).collect();
+        Ok(played)
+    }
+
+    /// Types a line, and gives the first line after it that has these words.
+    fn type_line(&mut self, line: &str, words: &str) -> Outcome<String> {
+        let input = self.child.stdin.as_mut().ok_or("its input is piped")?;
+        writeln!(input, "{line}")?;
+        self.line_with(&format!("lab> {line}"))?;
+        self.line_with(words)
+    }
+
+    fn line_with(&mut self, words: &str) -> Outcome<String> {
+        Ok(self.lines_until(words)?.pop().unwrap_or_default())
+    }
+
+    fn lines_until(&mut self, words: &str) -> Outcome<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if self.said.read_line(&mut line)? == 0 {
+                return Err(format!("no line with {words:?} in:\n{}", lines.join("\n")).into());
+            }
+            lines.push(line.trim_end().to_owned());
+            if line.contains(words) {
+                return Ok(lines);
+            }
+        }
+    }
+
+    /// A session over the string of a node: that of the primary is the first.
+    async fn session(&self, node: usize) -> Outcome<Session> {
+        let config = self.strings.get(node).ok_or("a string for every node")?.parse()?;
+        Ok(Session::open(&config, "test", &Notebook::in_memory()).await?)
+    }
+
+    /// The server that the string with all nodes leads to.
+    async fn whoever_takes_writes(&self) -> Outcome<String> {
+        let config = self.strings.last().ok_or("a string with all nodes")?.parse()?;
+        let session = Session::open(&config, "test", &Notebook::in_memory()).await?;
+        Ok(session.value("SELECT current_setting('cluster_name')").await?)
+    }
+
+    fn quits(&mut self) -> Outcome<std::process::ExitStatus> {
+        let input = self.child.stdin.as_mut().ok_or("its input is piped")?;
+        writeln!(input, "quit")?;
+        Ok(self.child.wait()?)
+    }
+}
+
+/// What a terminal was told to show so far.
+struct Shown {
+    terminal: File,
+    heard: Vec<u8>,
+    /// Up to where its text was looked at.
+    seen: usize,
+}
+
+impl Shown {
+    /// Reads on until these words are shown, after those that were waited for before.
+    fn shows(&mut self, words: &str) -> Outcome {
+        let mut more = [0; 4096];
+        loop {
+            let text = String::from_utf8_lossy(&self.heard).into_owned();
+            let text = console::strip_ansi_codes(&text);
+            if let Some(at) = text.get(self.seen..).and_then(|new| new.find(words)) {
+                self.seen += at + words.len();
+                return Ok(());
+            }
+            let bytes = self.terminal.read(&mut more)?;
+            self.heard.extend(more.get(..bytes).unwrap_or_default());
+        }
+    }
+}
+
+async fn add(session: &Session, name: &str) -> Outcome {
+    let sql = format!("INSERT INTO products (name, price) VALUES ('{name}', 1)");
+    Ok(session.run(&sql).await?)
+}
+
+async fn is_there(session: &Session, name: &str) -> replication_lab::Result<bool> {
+    let sql = format!("SELECT EXISTS (SELECT FROM products WHERE name = '{name}')");
+    session.value(&sql).await
+}
+
+async fn has(session: &Session, name: &str) -> Outcome {
+    let arrives = until("the row arrives", PATIENCE, || async {
+        let missing = Seen::NotYet("it is not there".to_owned());
+        Ok(if is_there(session, name).await? { Seen::Done(()) } else { missing })
+    });
+    Ok(arrives.await?)
+}
+
+async fn lacks(session: &Session, name: &str) -> Outcome {
+    let missing = stays("the row does not arrive", Duration::from_millis(300), || async {
+        let there = Seen::NotYet("it is there".to_owned());
+        Ok(if is_there(session, name).await? { there } else { Seen::Done(()) })
+    });
+    Ok(missing.await?)
+}
