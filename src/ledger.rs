@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::record::Reading;
+
 /// What a writer was told about one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -77,6 +79,23 @@ impl Ledger {
         gaps.max().unwrap_or_default()
     }
 
+    /// How many were acked in each tenth of a second, as a rate; the tenths without any are there too.
+    pub fn acked_over_time(&self) -> Reading {
+        let tenth = |attempt: &Attempt| attempt.at.as_millis() / 100;
+        let mut acks = self.with(Outcome::Acked).map(tenth).peekable();
+        let mut points = Vec::new();
+        let mut now = acks.peek().copied().unwrap_or_default();
+        while acks.peek().is_some() {
+            let mut acked = 0.0;
+            while acks.next_if_eq(&now).is_some() {
+                acked += 10.0;
+            }
+            points.push((seconds(now), acked));
+            now += 1;
+        }
+        Reading::Series(points, "orders per second".to_owned())
+    }
+
     /// Compares with the rows that were found.
     ///
     /// ```
@@ -100,6 +119,11 @@ impl Ledger {
     fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter().filter(move |attempt| attempt.outcome == outcome)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no run takes that long")]
+fn seconds(tenths: u128) -> f64 {
+    tenths as f64 / 10.0
 }
 
 #[cfg(test)]
@@ -139,5 +163,18 @@ mod tests {
         ]);
         assert_eq!(ledger.longest_gap(), Duration::from_millis(80));
         assert_eq!(Ledger::default().longest_gap(), Duration::ZERO);
+    }
+    #[test]
+    fn a_time_without_acks_shows_as_one() {
+        let ledger = Ledger::new(vec![
+            attempt(1, 110, Outcome::Acked),
+            attempt(2, 190, Outcome::Acked),
+            attempt(3, 250, Outcome::Unknown),
+            attempt(4, 310, Outcome::Acked),
+        ]);
+        let points = vec![(0.1, 20.0), (0.2, 0.0), (0.3, 10.0)];
+        assert_eq!(ledger.acked_over_time(), Reading::Series(points, "orders per second".into()));
+        let none = Reading::Series(Vec::new(), "orders per second".into());
+        assert_eq!(Ledger::default().acked_over_time(), none);
     }
 }

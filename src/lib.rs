@@ -41,6 +41,7 @@
     )
 )]
 
+mod archive;
 mod basebackup;
 pub mod catchup;
 pub mod checkup;
@@ -49,6 +50,7 @@ pub mod conf;
 pub mod drift;
 mod dump;
 mod error;
+mod fence;
 mod freeze;
 pub mod health;
 mod host;

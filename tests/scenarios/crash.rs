@@ -64,16 +64,27 @@ pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Re
     Ok(ledger)
 }
 
-/// Compares a ledger with the orders on the server that clients reach now. It must be the primary of
-/// the newest timeline, and the old one must be down.
+/// Compares a ledger with the orders on the server that clients reach now, while the old primary is
+/// down.
 pub(crate) async fn verdict(lab: &Lab, pair: &Cluster, ledger: &Ledger) -> Result<Verdict> {
+    let survivor = survivor(lab, pair).await?;
+    let answers = pair.primary().session_unnoted().await.is_ok();
+    lab.must_be("does the old primary answer", answers, false);
+    compared(lab, &survivor, ledger).await
+}
+
+/// The server that clients reach now. It must be the primary of the newest timeline.
+pub(crate) async fn survivor(lab: &Lab, pair: &Cluster) -> Result<Session> {
     let client = pair.client(ReadWrite).await?;
     lab.must_be("orders are read from", &client.value::<String>(WHO).await?, "standby1");
     let file: String = client.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
     lab.must_be("its timeline", Timeline::of_wal_file(&file), Some(Timeline(2)));
-    let answers = pair.primary().session_unnoted().await.is_ok();
-    lab.must_be("does the old primary answer", answers, false);
-    let verdict = ledger.compare(orders(&client).await?);
+    Ok(client)
+}
+
+/// Compares a ledger with the orders that are there.
+pub(crate) async fn compared(lab: &Lab, there: &Session, ledger: &Ledger) -> Result<Verdict> {
+    let verdict = ledger.compare(orders(there).await?);
     lab.measure("outcomes unknown", Reading::Count(ledger.count(Outcome::Unknown)));
     lab.measure("of these there", Reading::Count(verdict.recovered.len() as u64));
     Ok(verdict)

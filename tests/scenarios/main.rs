@@ -2,6 +2,7 @@
 
 mod commits;
 mod crash;
+mod drill;
 mod interruption;
 mod load;
 mod more_standbys;
@@ -15,6 +16,7 @@ mod scenario_05_network_interruption;
 mod scenario_06_heavy_write_load;
 mod scenario_07_second_standby;
 mod scenario_08_synchronous_replication;
+mod scenario_10_disaster_recovery_drill;
 mod shop;
 mod split_brain;
 mod statements;
