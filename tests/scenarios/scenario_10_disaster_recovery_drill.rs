@@ -134,7 +134,7 @@ fn drill_behind(#[context] test: Context) {
 
         lab.learn(
             "What an asynchronous standby has not got when it is promoted is lost.",
-            [&around],
+            [&around, &missing],
         );
         lab.learn(
             "Everything is green afterwards: only who noted what was acked knows what is missing.",
