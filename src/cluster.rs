@@ -291,6 +291,10 @@ impl Cluster {
         link.ok_or_else(|| Error::missing(format!("looking for the link of {node:?}"), "none yet"))
     }
 
+    pub(crate) fn notebook(&self) -> &Notebook {
+        &self.notebook
+    }
+
     /// Waits until this standby has replayed all that the primary has written by now.
     pub async fn wait_for_catchup(&self, standby: &str) -> Result<crate::wal::Lsn> {
         let standby = self.node(standby)?.session_unnoted().await?;

@@ -22,7 +22,7 @@ pub enum Outcome {
 pub struct Attempt {
     /// What tells the row apart from all others.
     pub id: i64,
-    /// When the outcome was known, since the writers began.
+    /// When the outcome was known, since the record began.
     pub at: Duration,
     /// What the writer was told.
     pub outcome: Outcome,

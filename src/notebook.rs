@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::record::{Begin, Entry, Event, Fact, Reading};
@@ -118,13 +118,18 @@ impl Notebook {
         }
     }
 
+    /// The time since the record began: what the seconds of a [`Reading::Series`] count.
+    pub fn age(&self) -> Duration {
+        self.0.opened.elapsed()
+    }
+
     /// What has been noted so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.pages().entries.clone()
     }
 
     pub(crate) fn note(&self, event: Event) {
-        let at_ms = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX);
         let entry = Entry { at_ms, event };
         let mut pages = self.pages();
         if let Err(error) = pages.append(&entry) {
@@ -164,6 +169,7 @@ mod tests {
             host: "local".into(),
             alone: false,
             started: 0,
+            place: String::new(),
         }
     }
 

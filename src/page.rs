@@ -140,6 +140,7 @@ mod tests {
             host: "local".into(),
             alone: true,
             started: 0,
+            place: String::new(),
         };
         let events = [
             Event::Begin(begin),

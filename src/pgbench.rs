@@ -21,13 +21,17 @@ pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
         "pgbench --no-vacuum --progress=1 --client={clients} --jobs={} --time={seconds} 2>&1",
         clients.min(2)
     );
+    let began = node.notebook().age();
     let said = node.run_as_client(Script::new(line)).await?;
-    Report::parse(&said).map_err(|error| error.on(node.name()))
+    let report = Report::parse(&said).map_err(|error| error.on(node.name()))?;
+    Ok(Report { began, ..report })
 }
 
 /// What a run of `pgbench` reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// When the run began, since the record began; `pgbench` says nothing of that.
+    pub began: Duration,
     /// The transactions that it counted as processed.
     pub transactions: u64,
     /// Those that failed. Before 15 nobody counts them: the first one ends its client, and the run
@@ -68,6 +72,7 @@ impl Report {
         };
         let figure = |what: &str| after(what).ok_or_else(|| missing(what));
         Ok(Self {
+            began: Duration::ZERO,
             transactions: whole(figure("number of transactions actually processed: ")?),
             failed: after("number of failed transactions: ").map_or(0, whole),
             // 13 prints two of them, the last one without the time of the connections.
@@ -79,7 +84,8 @@ impl Report {
 
     /// Transactions per second, over time.
     pub fn tps_over_time(&self) -> Reading {
-        let points = self.progress.iter().map(|second| (second.at.as_secs_f64(), second.tps));
+        let points = self.progress.iter();
+        let points = points.map(|second| ((self.began + second.at).as_secs_f64(), second.tps));
         Reading::Series(points.collect(), "transactions per second".to_owned())
     }
 }

@@ -10,8 +10,9 @@ use tokio_postgres::error::SqlState;
 use crate::refusal::Refusal;
 use crate::wal::{Lsn, Timeline};
 
-/// The version of this format; a reader refuses records with a newer one.
-pub const FORMAT: u32 = 1;
+/// The version of this format; a reader refuses records with a newer one. In format 1 a series began
+/// when its sampler did, and nobody noted the place.
+pub const FORMAT: u32 = 2;
 
 /// One line of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +117,9 @@ pub struct Begin {
     pub alone: bool,
     /// When, in seconds since 1970-01-01 UTC.
     pub started: u64,
+    /// The machine, what the servers ran on there, and settings that change figures.
+    #[serde(default)]
+    pub place: String,
 }
 
 /// What a fact can be. There are no floats, durations, positions or clocks: those are measured.
@@ -148,7 +152,7 @@ pub enum Reading {
     Percent(f64),
     /// A position in the write-ahead log.
     Lsn(String),
-    /// A figure over time: seconds and value, and the unit of the value.
+    /// A figure over time: seconds since the record began and value, and the unit of the value.
     Series(Vec<(f64, f64)>, String),
 }
 
@@ -369,6 +373,7 @@ mod tests {
             host: "local".into(),
             alone: true,
             started: 1,
+            place: String::new(),
         });
         serde_json::to_string(&Entry { at_ms: 0, event }).unwrap() + "\n"
     }

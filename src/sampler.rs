@@ -30,6 +30,8 @@ pub struct Sampler {
 pub struct Samples {
     all: Vec<Sample>,
     looking: Duration,
+    /// When the first one was taken, since the record began.
+    began: Duration,
 }
 
 /// What it said at one moment.
@@ -50,9 +52,9 @@ impl Sampler {
     /// There is one sample when this comes back.
     pub async fn start(upstream: &Node, step: Duration) -> Result<Self> {
         let session = upstream.session_unnoted().await?;
-        let started = Instant::now();
+        let (started, began) = (Instant::now(), upstream.notebook().age());
         let first = look(&session, Duration::ZERO).await?;
-        let seen = Samples { all: vec![first], looking: started.elapsed() };
+        let seen = Samples { all: vec![first], looking: started.elapsed(), began };
         let (end, ended) = oneshot::channel();
         let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
         Ok(Self { end, work })
@@ -151,7 +153,7 @@ impl Samples {
             let took = at.saturating_sub(began);
             (took >= step && !took.is_zero()).then(|| {
                 last = (at, lsn);
-                (at.as_secs_f64(), bytes_between(before, lsn) as f64 / took.as_secs_f64())
+                (self.seconds(at), bytes_between(before, lsn) as f64 / took.as_secs_f64())
             })
         });
         Reading::Series(rates.collect(), "bytes per second".to_owned())
@@ -159,7 +161,7 @@ impl Samples {
 
     /// A standby's lag over time, in bytes.
     pub fn lag(&self, standby: &str) -> Reading {
-        series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
+        self.series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
     }
 
     /// The WAL that a slot kept over time, in bytes.
@@ -168,7 +170,7 @@ impl Samples {
             let slot = sample.slots.iter().find(|one| one.slot_name == slot)?;
             Some((sample.at, slot.retained()?))
         };
-        series(self.all.iter().filter_map(kept))
+        self.series(self.all.iter().filter_map(kept))
     }
 
     /// Was `sent ≥ write ≥ flush ≥ replay` in every sample of a standby that streamed? Not so, when
@@ -185,12 +187,17 @@ impl Samples {
         let looks = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
         self.looking / looks
     }
-}
 
-#[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
-fn series(bytes: impl Iterator<Item = (Duration, u64)>) -> Reading {
-    let points = bytes.map(|(at, bytes)| (at.as_secs_f64(), bytes as f64));
-    Reading::Series(points.collect(), "bytes".to_owned())
+    #[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
+    fn series(&self, bytes: impl Iterator<Item = (Duration, u64)>) -> Reading {
+        let points = bytes.map(|(at, bytes)| (self.seconds(at), bytes as f64));
+        Reading::Series(points.collect(), "bytes".to_owned())
+    }
+
+    /// The time of a sample as a series has it: since the record began.
+    fn seconds(&self, at: Duration) -> f64 {
+        (self.began + at).as_secs_f64()
+    }
 }
 
 #[cfg(test)]
@@ -229,7 +236,13 @@ mod tests {
         let seen = samples([row("a", 9, [9, 9, 9, 9]), row("a", 20, [15, 14, 13, 12])]);
         assert_eq!(seen.peak("a"), Some(8));
         assert_eq!(seen.peak("b"), None);
-        let series = Reading::Series(vec![(0.0, 0.0), (1.0, 8.0)], "bytes".to_owned());
+    }
+
+    #[test]
+    fn a_series_counts_from_the_begin_of_the_record() {
+        let seen = samples([row("a", 9, [9, 9, 9, 9]), row("a", 20, [15, 14, 13, 12])]);
+        let seen = Samples { began: Duration::from_secs(3), ..seen };
+        let series = Reading::Series(vec![(3.0, 0.0), (4.0, 8.0)], "bytes".to_owned());
         assert_eq!(seen.lag("a"), series);
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -48,13 +48,11 @@ impl Writers {
     pub fn start_with(cluster: &Arc<Cluster>, count: usize, first: i64) -> Self {
         let (end, ended) = watch::channel(false);
         let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(first)));
-        let began = Instant::now();
         let writer = |_| Writer {
             cluster: Arc::clone(cluster),
             ended: ended.clone(),
             acked: Arc::clone(&acked),
             next: Arc::clone(&next),
-            began,
         };
         let tasks = (0..count).map(writer).map(|writer| tokio::spawn(writer.work())).collect();
         Self { end, acked, tasks }
@@ -107,7 +105,6 @@ struct Writer {
     ended: watch::Receiver<bool>,
     acked: Arc<AtomicU64>,
     next: Arc<AtomicI64>,
-    began: Instant,
 }
 
 impl Writer {
@@ -123,7 +120,7 @@ impl Writer {
             };
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let outcome = place(&open, id).await;
-            attempts.push(Attempt { id, at: self.began.elapsed(), outcome });
+            attempts.push(Attempt { id, at: self.cluster.notebook().age(), outcome });
             if outcome == Outcome::Acked {
                 self.acked.fetch_add(1, Ordering::Relaxed);
                 session = Some(open);

@@ -2,7 +2,7 @@
 //! this machine. Chosen from the settings and from what is there, and told in one line; a choice
 //! is never changed in the middle of a cluster.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Once};
@@ -250,6 +250,22 @@ impl Site {
         format!("replication-lab: {self}{warning}")
     }
 
+    /// The machine, what servers run on there, and the settings that change figures: what a record
+    /// says of the place, for who compares two.
+    pub fn place(&self) -> String {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+        let mut place = format!("{system} {processor}, {cores} cores; {}", self.ground);
+        #[expect(clippy::float_cmp, reason = "it is the default, or was set")]
+        if self.settings.scale != 1.0 {
+            let _ = write!(place, "; LAB_SCALE={}", self.settings.scale);
+        }
+        if let Some(conf) = &self.settings.conf {
+            let _ = write!(place, "; LAB_CONF={}", conf.display());
+        }
+        place
+    }
+
     /// Says it once per process, past the capture of test harnesses.
     fn announce(&self) {
         static ONCE: Once = Once::new();
@@ -261,18 +277,23 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.ground {
+        write!(f, "{} ({})", self.ground, self.why)
+    }
+}
+
+impl fmt::Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             #[cfg(feature = "container")]
-            Ground::Container(engine, image) => {
+            Self::Container(engine, image) => {
                 let Engine { version, .. } = engine.as_ref();
-                write!(f, "containers of {}:{} on engine {version}", image.name, image.tag)?;
+                write!(f, "containers of {}:{} on engine {version}", image.name, image.tag)
             }
-            Ground::Local(installation) => {
+            Self::Local(installation) => {
                 let Installation { bin, version } = installation.as_ref();
-                write!(f, "local processes, PostgreSQL {version} from {}", bin.display())?;
+                write!(f, "local processes, PostgreSQL {version} from {}", bin.display())
             }
         }
-        write!(f, " ({})", self.why)
     }
 }
 

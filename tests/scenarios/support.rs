@@ -46,6 +46,7 @@ impl Lab {
             host: site.kind().to_owned(),
             alone: site.settings().driver != Driver::Cargo,
             started: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),
+            place: site.place(),
         };
         let file = record::file_name(name, site.version().major(), site.kind());
         let book = Notebook::create(&site.settings().records.join(file), begin)?;
