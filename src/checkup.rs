@@ -33,10 +33,9 @@ const ARCHIVER: &str = "SELECT last_failed_time IS NOT NULL \
 
 const REPLAY: &str = "SELECT pg_last_wal_receive_lsn() AS received, \
      pg_last_wal_replay_lsn() AS replayed, pg_is_wal_replay_paused() AS paused, \
-     pg_has_role('pg_read_all_settings', 'USAGE') AS may_see \
+     NOT EXISTS (SELECT FROM pg_settings WHERE name = 'primary_conninfo' AND setting = '') \
+         AS has_upstream \
      WHERE pg_is_in_recovery()";
-
-const UPSTREAM: &str = "SELECT current_setting('primary_conninfo') <> ''";
 
 const RECEIVER: &str = "SELECT coalesce(status, '') AS status, latest_end_lsn, \
      extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 AS silence, \
@@ -105,13 +104,12 @@ async fn archiver(session: &Session) -> Result<Archiver> {
 async fn replay(session: &Session) -> Result<Option<Replay>> {
     let rows = session.look(REPLAY).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let may_see: bool = read(row, REPLAY, "may_see")?;
     Ok(Some(Replay {
         received: read(row, REPLAY, "received")?,
         replayed: read(row, REPLAY, "replayed")?,
         paused: read(row, REPLAY, "paused")?,
-        // Whom it follows is a secret to those who see nothing else either.
-        has_upstream: !may_see || session.look_at(UPSTREAM).await?,
+        // Those who may not see whom it follows are told that there is somebody.
+        has_upstream: read(row, REPLAY, "has_upstream")?,
     }))
 }
 

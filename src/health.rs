@@ -198,7 +198,7 @@ pub fn judge(seen: &Observation, thresholds: &Thresholds, expected: Expected) ->
     findings.extend(seen.slots.iter().flat_map(|slot| of_slot(slot, thresholds)));
     findings.extend(seen.archiver.iter().flat_map(|archiver| archiving(*archiver, thresholds)));
     findings.extend(seen.replay.iter().flat_map(|replay| replaying(seen, *replay, thresholds)));
-    findings.extend(old_xmin(seen, thresholds));
+    findings.push(old_xmin(seen, thresholds));
     findings
 }
 
@@ -385,12 +385,16 @@ fn replaying(seen: &Observation, replay: Replay, thresholds: &Thresholds) -> Vec
     [Some(paused), lag].into_iter().flatten().collect()
 }
 
-fn old_xmin(seen: &Observation, thresholds: &Thresholds) -> Option<Finding> {
-    let (holder, age) = seen.oldest_xmin.as_ref()?;
+fn old_xmin(seen: &Observation, thresholds: &Thresholds) -> Finding {
     let levels = thresholds.oldest_xmin;
-    let sentence = format!("{holder} holds on to what was {age} transactions ago");
-    let finding = Finding::new("oldest_xmin", levels.judge(*age), sentence);
-    Some(finding.with("oldest_xmin", *age, Unit::Transactions, Some(levels)))
+    let (sentence, age) = match &seen.oldest_xmin {
+        Some((holder, age)) => {
+            (format!("{holder} holds on to what was {age} transactions ago"), *age)
+        }
+        None => ("nobody holds on to a transaction".to_owned(), 0),
+    };
+    let finding = Finding::new("oldest_xmin", levels.judge(age), sentence);
+    finding.with("oldest_xmin", age, Unit::Transactions, Some(levels))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const ROLE: &str = "CREATE ROLE monitor LOGIN PASSWORD 'look-and-see' IN ROLE pg
 fn a_pair_is_judged_by_its_state() {
     within_deadline(async move {
         let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
-        let small = small.set("min_wal_size", "32MB").set("max_slot_wal_keep_size", "32MB");
+        let small = small.set("min_wal_size", "32MB").set("max_slot_wal_keep_size", "16MB");
         let pair = small.start().await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
