@@ -96,7 +96,9 @@ impl Sandbox {
         let upstream = match (upstream, self.primaries().await.as_slice()) {
             (Some(upstream), _) => self.running(&upstream).await?,
             (None, [one]) => *one,
-            (None, []) => return Err("nobody takes writes: promote a standby first".to_owned()),
+            (None, []) => {
+                return Err("nobody takes writes: start a primary, or promote a standby".to_owned());
+            }
             (None, [one, ..]) => {
                 let example = format!("{verb} {name} {}", one.name());
                 return Err(format!(

@@ -32,12 +32,21 @@ pub(super) struct Sandbox {
 pub(super) struct State {
     /// Whom each node follows; a primary follows nobody.
     pub(super) follows: BTreeMap<String, String>,
-    /// Of each node's link, by the verb that put them on.
-    pub(super) faults: BTreeMap<String, Vec<(&'static str, String, Fault)>>,
+    /// Of each node's link.
+    pub(super) faults: BTreeMap<String, Vec<On>>,
     pub(super) frozen: BTreeMap<String, Frozen>,
     pub(super) load: Option<Load>,
     /// The id of the next order of a load.
     pub(super) next_order: i64,
+}
+
+/// A fault that is on, until this is dropped.
+pub(super) struct On {
+    /// The verb that put it on.
+    pub(super) verb: &'static str,
+    /// What it is, in a few words.
+    pub(super) what: String,
+    pub(super) _fault: Fault,
 }
 
 /// What a verb did.
@@ -232,13 +241,13 @@ impl State {
     /// Does nothing pass on a node's link, one way or both?
     pub(super) fn is_cut(&self, name: &str) -> bool {
         let mut faults = self.faults.get(name).into_iter().flatten();
-        faults.any(|(kind, ..)| *kind == "cut")
+        faults.any(|on| on.verb == "cut")
     }
 
     /// What is wrong with a node or its link, in a few words each.
     fn troubles(&self, name: &str) -> Vec<String> {
         let faults = self.faults.get(name).into_iter().flatten();
-        let faults = faults.map(|(_, what, _)| what.clone());
+        let faults = faults.map(|on| on.what.clone());
         let frozen = self.frozen.contains_key(name).then(|| "frozen".to_owned());
         frozen.into_iter().chain(faults).collect()
     }
