@@ -32,6 +32,7 @@ use replication_lab::Result;
   cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
   cargo lab check 'host=db1'     is replication healthy there?
+  cargo lab clean                takes away what dead runs left
 
 What is not said here comes from the environment (LAB_HOST, LAB_PG, …); the README has all."
 )]
@@ -48,7 +49,9 @@ enum Command {
     #[command(after_help = "Examples:
   cargo lab run                  all of them
   cargo lab run 01 04            those with 01 or 04 in their name
+  cargo lab run 04 --pause       step by step, with psql lines to look around
   cargo lab run promote --keep   keep its servers if it fails
+  cargo lab run --host local     without containers, on what is installed
   cargo lab run --scale 10       ten times the rows and the load
   cargo lab run --quiet          nothing but failures, and the exit code")]
     Run {

@@ -70,8 +70,7 @@ impl Shape {
     /// Whom each standby follows, in order.
     fn upstreams(&self) -> Result<Vec<(String, String)>> {
         if self.cascade && self.standbys < 2 {
-            let there =
-                format!("{} standby, and none that another one could follow", self.standbys);
+            let there = format!("{} standby, and a chain needs two", self.standbys);
             return Err(Error::told("describing a cascade", there, "add --standbys 2, or more"));
         }
         let name = |number| match number {
@@ -139,13 +138,15 @@ async fn prepare_and_play(
         answers.push(first(sandbox, Verb::Sync(rule.clone()), "--sync").await?);
     }
     let connections = sandbox.connections()?;
-    let mut stage = Stage::open(sandbox, news)?;
+    let screen = Screen::new();
+    let input = Input::listen(screen.is_live());
+    let mut stage = Stage::open(sandbox, screen, input.typed.clone(), news)?;
     stage.screen.say(&format!("{}\n", shape.topology()?));
     for answer in &answers {
         stage.screen.answer(answer);
     }
     stage.screen.say(&(connections + THE_SHOP));
-    stage.play().await;
+    stage.play(input).await;
     stage.screen.ends();
     Ok(())
 }
@@ -162,14 +163,18 @@ struct Stage<'a> {
     sandbox: &'a Sandbox,
     screen: Screen,
     typed: Typed,
-    input: Option<Input>,
     news: mpsc::UnboundedReceiver<String>,
     endings: [Signal; 3],
     steps: Interval,
 }
 
 impl<'a> Stage<'a> {
-    fn open(sandbox: &'a Sandbox, news: mpsc::UnboundedReceiver<String>) -> Result<Self> {
+    fn open(
+        sandbox: &'a Sandbox,
+        screen: Screen,
+        typed: Typed,
+        news: mpsc::UnboundedReceiver<String>,
+    ) -> Result<Self> {
         let hear = |kind| {
             signal(kind).map_err(|source| {
                 Error::told("listening to signals", source.to_string(), "try it again")
@@ -182,15 +187,11 @@ impl<'a> Stage<'a> {
         ];
         #[expect(clippy::disallowed_methods, reason = "a view is drawn in steps")]
         let steps = tokio::time::interval(STEP);
-        let screen = Screen::new();
-        let input = Input::listen(screen.is_live());
-        let typed = input.typed.clone();
-        Ok(Self { sandbox, screen, typed, input: Some(input), news, endings, steps })
+        Ok(Self { sandbox, screen, typed, news, endings, steps })
     }
 
     /// Until a signal, the end of the input, or quit.
-    async fn play(&mut self) {
-        let Some(mut input) = self.input.take() else { return };
+    async fn play(&mut self, mut input: Input) {
         while let Some(Some(line)) = self.meanwhile(input.line()).await {
             let verb = match verb::parse(&line, &self.sandbox.names()) {
                 Ok(None) => continue,

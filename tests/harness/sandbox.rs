@@ -14,6 +14,7 @@ use pretty_assertions::assert_eq;
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::{Notebook, Session};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use crate::support::{Outcome, directory, lab, send, within_deadline};
 use crate::traces::{SOON, Traces};
@@ -25,36 +26,37 @@ use crate::traces::{SOON, Traces};
 fn a_learner_cuts_heals_promotes_and_rewinds() {
     within_deadline(async move {
         let home = directory();
-        let mut lab = Played::start(&["--standbys", "2"], &home)?;
+        let mut lab = Played::start(&["--standbys", "2"], &home).await?;
         let traces = Traces::of(lab.child.id(), &home)?;
         assert_eq!(traces.hosts().await?.len(), 3, "the check sees a cluster that is there");
         let primary = lab.session(0).await?;
         let (first, second) = (lab.session(1).await?, lab.session(2).await?);
         assert_eq!(primary.count("SELECT count(*) FROM users").await?, 100);
 
-        lab.type_line("cut 1", "no byte passes between primary and standby1")?;
+        lab.type_line("cut 1", "no byte passes between primary and standby1").await?;
         add(&primary, "while it is cut").await?;
         has(&second, "while it is cut").await?;
         lacks(&first, "while it is cut").await?;
-        assert!(lab.type_line("status", " standby1  1   primary  ")?.contains("cut"));
-        lab.type_line("cut 1", "no: the link of standby1 is cut already: heal standby1 first")?;
-        lab.type_line("thaw 1", "no: standby1 is not frozen; frozen are: none")?;
-        lab.type_line("fly 1", "no: \"fly\" is no verb; there are: cut, ")?;
-        lab.type_line("rewind 2", "no: standby2 runs, and rewind needs it stopped")?;
+        assert!(lab.type_line("status", " standby1  1   primary  ").await?.contains("cut"));
+        lab.type_line("cut 1", "no: the link of standby1 is cut already: heal standby1 first")
+            .await?;
+        lab.type_line("thaw 1", "no: standby1 is not frozen, and nobody is").await?;
+        lab.type_line("fly 1", "no: \"fly\" is no verb; there are: cut, ").await?;
+        lab.type_line("rewind 2", "no: standby2 runs, and rewind needs it stopped").await?;
         lacks(&first, "while it is cut").await?;
-        lab.type_line("heal 1", "healed: cut")?;
+        lab.type_line("heal 1", "healed: cut").await?;
         has(&first, "while it is cut").await?;
 
-        lab.type_line("crash primary", "primary's postmaster was killed")?;
+        lab.type_line("crash primary", "primary's postmaster was killed").await?;
         let next = "rewind primary makes it a standby of standby1";
-        lab.type_line("promote 1", "standby1 left recovery and takes writes on timeline 2")?;
-        assert!(lab.line_with(next)?.contains("follow standby2 standby1"));
+        lab.type_line("promote 1", "standby1 left recovery and takes writes on timeline 2").await?;
+        assert!(lab.line_with(next).await?.contains("follow standby2 standby1"));
         assert!(!first.value::<bool>("SELECT pg_is_in_recovery()").await?);
         assert_eq!(lab.whoever_takes_writes().await?, "standby1");
-        lab.type_line("follow 2 1", "standby2 streams from standby1 on timeline 2")?;
+        lab.type_line("follow 2 1", "standby2 streams from standby1 on timeline 2").await?;
         add(&first, "on the new timeline").await?;
         has(&second, "on the new timeline").await?;
-        lab.type_line("rewind primary", "primary streams from standby1 on timeline 2")?;
+        lab.type_line("rewind primary", "primary streams from standby1 on timeline 2").await?;
         has(&lab.session(0).await?, "on the new timeline").await?;
 
         assert!(lab.quits()?.success());
@@ -70,24 +72,24 @@ fn a_learner_cuts_heals_promotes_and_rewinds() {
 fn a_split_brain_is_told_and_ctrl_c_leaves_nothing() {
     within_deadline(async move {
         let home = directory();
-        let mut lab = Played::start(&["--latency", "1ms", "--sync", "ANY 1 (*)"], &home)?;
+        let mut lab = Played::start(&["--latency", "1ms", "--sync", "ANY 1 (*)"], &home).await?;
         let traces = Traces::of(lab.child.id(), &home)?;
         let (primary, standby) = (lab.session(0).await?, lab.session(1).await?);
         assert_eq!(primary.value::<String>("SHOW synchronous_standby_names").await?, "ANY 1 (*)");
-        lab.type_line("sync off", "synchronous_standby_names = '' on primary")?;
+        lab.type_line("sync off", "synchronous_standby_names = '' on primary").await?;
         let split = "on timeline 2; primary still takes writes too: a split brain";
-        lab.type_line("promote 1", split)?;
+        lab.type_line("promote 1", split).await?;
         add(&primary, "on the old one").await?;
         add(&standby, "on the new one").await?;
         lacks(&standby, "on the old one").await?;
-        lab.type_line("load 1", "place one order after the other for 1 s")?;
-        let told = lab.line_with("- load 1: ")?;
+        lab.type_line("load 1", "place one order after the other for 1 s").await?;
+        let told = lab.line_with("- load 1: ").await?;
         let acked = told.split(' ').nth(3).unwrap_or_default();
         assert!(acked.parse::<u64>()? > 0, "{told}");
         let lost = format!("on standby1 (timeline 2): {acked} of the acked are lost");
         assert!(told.contains(&lost), "{lost:?} is missing in {told:?}");
-        lab.type_line("freeze primary", "every process of primary is stopped")?;
-        lab.type_line("crash primary", "no: primary is frozen: thaw primary first")?;
+        lab.type_line("freeze primary", "every process of primary is stopped").await?;
+        lab.type_line("crash primary", "no: primary is frozen: thaw primary first").await?;
         send(&lab.child, Signal::SIGINT)?;
         let ended = lab.child.wait()?;
         assert!(ended.success(), "{ended}");
@@ -136,44 +138,46 @@ fn a_terminal_shows_the_table_and_is_given_back() {
 /// `lab up`, driven through a pipe.
 struct Played {
     child: Child,
-    said: BufReader<ChildStdout>,
+    said: mpsc::UnboundedReceiver<String>,
     /// The connection strings that it printed: of each node, and of whoever takes writes.
     strings: Vec<String>,
 }
 
 impl Played {
-    fn start(arguments: &[&str], home: &TempDir) -> Outcome<Self> {
+    async fn start(arguments: &[&str], home: &TempDir) -> Outcome<Self> {
         let arguments = [&["up"], arguments].concat();
         let mut command = lab(&arguments);
         let mut child = command.env("LAB_DIR", home.path()).stderr(Stdio::inherit()).spawn()?;
-        let said = child.stdout.take().map(BufReader::new).ok_or("its output is piped")?;
+        let said = listen(child.stdout.take().ok_or("its output is piped")?);
         let mut played = Self { child, said, strings: Vec::new() };
-        let lines = played.lines_until("Ctrl-C or quit takes all away")?;
+        let lines = played.lines_until("Ctrl-C or quit takes all away").await?;
         played.strings = lines.into_iter().filter(|line| line.starts_with("host=")).collect();
         Ok(played)
     }
 
     /// Types a line, and gives the first line after it that has these words.
-    fn type_line(&mut self, line: &str, words: &str) -> Outcome<String> {
+    async fn type_line(&mut self, line: &str, words: &str) -> Outcome<String> {
         let input = self.child.stdin.as_mut().ok_or("its input is piped")?;
         writeln!(input, "{line}")?;
-        self.line_with(&format!("lab> {line}"))?;
-        self.line_with(words)
+        self.line_with(&format!("lab> {line}")).await?;
+        self.line_with(words).await
     }
 
-    fn line_with(&mut self, words: &str) -> Outcome<String> {
-        Ok(self.lines_until(words)?.pop().unwrap_or_default())
+    async fn line_with(&mut self, words: &str) -> Outcome<String> {
+        Ok(self.lines_until(words).await?.pop().unwrap_or_default())
     }
 
-    fn lines_until(&mut self, words: &str) -> Outcome<Vec<String>> {
+    /// What it says until and with the line that has these words.
+    async fn lines_until(&mut self, words: &str) -> Outcome<Vec<String>> {
         let mut lines = Vec::new();
         loop {
-            let mut line = String::new();
-            if self.said.read_line(&mut line)? == 0 {
+            let heard = tokio::time::timeout(PATIENCE, self.said.recv()).await;
+            let Ok(Some(line)) = heard else {
                 return Err(format!("no line with {words:?} in:\n{}", lines.join("\n")).into());
-            }
-            lines.push(line.trim_end().to_owned());
-            if line.contains(words) {
+            };
+            let found = line.contains(words);
+            lines.push(line);
+            if found {
                 return Ok(lines);
             }
         }
@@ -197,6 +201,17 @@ impl Played {
         writeln!(input, "quit")?;
         Ok(self.child.wait()?)
     }
+}
+
+/// Hears what a program says, line by line, to its end.
+fn listen(program: ChildStdout) -> mpsc::UnboundedReceiver<String> {
+    let (send, said) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(program).lines().map_while(Result::ok);
+        // Nobody listens any more when a test has failed.
+        lines.map(|line| line.trim_end().to_owned()).try_for_each(|line| send.send(line))
+    });
+    said
 }
 
 /// What a terminal was told to show so far.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use replication_lab::{Direction, Fault};
 
-use super::sandbox::{Answer, Answered, Sandbox, list, one_line};
+use super::sandbox::{Answer, Answered, On, Sandbox, list, one_line};
 
 impl Sandbox {
     pub(super) fn cut(&self, node: &str, way: Option<Direction>) -> Answered {
@@ -90,23 +90,20 @@ impl Sandbox {
                 list(&broken)
             ));
         }
-        let what: Vec<_> = healed.iter().map(|(_, what, _)| what.as_str()).collect();
+        let what: Vec<_> = healed.iter().map(|on| on.what.as_str()).collect();
         Answer::new(
             format!("healed: {}; what was held passes now", what.join(", ")),
             "status: a standby whose WAL was kept catches up by itself",
         )
     }
 
-    /// One fault of a kind at a time; the new one is on before the old one goes.
-    fn put_on(&self, node: &str, kind: &'static str, what: String, fault: Fault) {
+    /// One fault of a verb at a time; the new one is on before the old one goes.
+    fn put_on(&self, node: &str, verb: &'static str, what: String, fault: Fault) {
         let faults = &mut self.state().faults;
         let faults = faults.entry(node.to_owned()).or_default();
-        faults.push((kind, what, fault));
-        if let Some(old) = faults.iter().position(|(known, ..)| *known == kind)
-            && old + 1 < faults.len()
-        {
-            drop(faults.remove(old));
-        }
+        let old = faults.iter().position(|on| on.verb == verb);
+        faults.push(On { verb, what, _fault: fault });
+        drop(old.map(|old| faults.remove(old)));
     }
 
     pub(super) async fn freeze(&self, node: &str) -> Answered {
@@ -131,15 +128,24 @@ impl Sandbox {
     }
 
     pub(super) async fn thaw(&self, node: &str) -> Answered {
-        let frozen = self.state().frozen.remove(node).ok_or_else(|| {
-            let state = self.state();
-            let frozen: Vec<_> = state.frozen.keys().map(String::as_str).collect();
-            format!("{node} is not frozen; frozen are: {}", list(&frozen))
-        })?;
+        let frozen = {
+            let frozen = &mut self.state().frozen;
+            let others = frozen.keys().cloned().collect::<Vec<_>>().join(", ");
+            frozen.remove(node).ok_or_else(|| match others.as_str() {
+                "" => format!("{node} is not frozen, and nobody is"),
+                others => format!("{node} is not frozen; frozen: {others}"),
+            })?
+        };
         frozen.thaw().await.map_err(|error| one_line(&error))?;
-        Answer::new(
-            format!("{node} goes on where it was (SIGCONT)"),
-            "status: does it stream, and how far is it behind?",
-        )
+        let did = format!("{node} goes on where it was (SIGCONT)");
+        let primaries = self.primaries().await;
+        let names: Vec<_> = primaries.iter().map(|one| one.name()).collect();
+        match (names.contains(&node), names.iter().find(|name| **name != node)) {
+            (true, Some(new)) => Answer::new(
+                format!("{did} and takes writes, as {new} does: a split brain"),
+                format!("stop {node}, then rewind {node} makes it a standby of {new}"),
+            ),
+            _ => Answer::new(did, "status: who is behind, and who streams?"),
+        }
     }
 }

@@ -1,11 +1,21 @@
 //! The verbs that change whom a node follows: with the data it has, rewound, or made anew. The node's
 //! link leads elsewhere then; its address, which is all that the node knows, stays.
 
-use replication_lab::wait::{Seen, until};
-use replication_lab::{Error, Node, Refusal, stat};
+use std::time::Duration;
 
-use super::sandbox::{A_MOMENT, Answer, Answered, Sandbox, one_line};
+use replication_lab::wait::{Seen, until};
+use replication_lab::wal::Timeline;
+use replication_lab::{Error, Node, Result, stat};
+
+use super::sandbox::{Answer, Answered, Sandbox, one_line, said_in};
 use super::watch::Look;
+
+/// How long a standby is given to show that it streams.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a standby logs when its history is not that of its upstream, or what it needs is gone.
+const NEVER: [&str; 4] =
+    ["forked off", "is not a child of", "is behind recovery timeline", "has already been removed"];
 
 impl Sandbox {
     pub(super) async fn follow(&self, name: &str, upstream: &str) -> Answered {
@@ -27,10 +37,11 @@ impl Sandbox {
         if self.state().follows.get(name).is_some_and(|known| known == upstream) {
             return Err(format!("{name} follows {upstream} already; see status"));
         }
+        let logged = length_of_log(node).await;
         self.lead(name, upstream).await?;
         self.cluster.link(name).map_err(|error| one_line(&error))?.reset();
         let did = "its link leads there now and was reset, and its slot was made there";
-        self.streams(node, upstream, did).await
+        self.streams(node, upstream, did, logged).await
     }
 
     /// Would it be a circle, or a way where nothing passes?
@@ -96,7 +107,9 @@ impl Sandbox {
         let upstream = match (upstream, self.primaries().await.as_slice()) {
             (Some(upstream), _) => self.running(&upstream).await?,
             (None, [one]) => *one,
-            (None, []) => return Err("nobody takes writes: promote a standby first".to_owned()),
+            (None, []) => {
+                return Err("nobody takes writes: start a primary, or promote a standby".to_owned());
+            }
             (None, [one, ..]) => {
                 let example = format!("{verb} {name} {}", one.name());
                 return Err(format!(
@@ -109,8 +122,9 @@ impl Sandbox {
     }
 
     async fn started_behind(&self, node: &Node, upstream: &str, did: &str) -> Answered {
+        let logged = length_of_log(node).await;
         match node.start().await {
-            Ok(()) => self.streams(node, upstream, did).await,
+            Ok(()) => self.streams(node, upstream, did, logged).await,
             Err(error) => Answer::new(
                 format!("{did}; and then: {}", one_line(&error)),
                 format!("rewind {0}, or rebuild {0}", node.name()),
@@ -118,46 +132,55 @@ impl Sandbox {
         }
     }
 
-    /// Waits a moment until a node streams from its upstream, and says whether it does.
-    async fn streams(&self, node: &Node, upstream: &str, did: &str) -> Answered {
+    /// Waits until a node streams from its upstream, or says that it never will.
+    async fn streams(&self, node: &Node, upstream: &str, did: &str, logged: usize) -> Answered {
         let name = node.name();
-        let streaming = async {
-            let above = self.cluster.node(upstream)?.session_unnoted().await?;
-            let own = node.session_unnoted().await?;
-            until("it streams", A_MOMENT, || async {
-                let row = stat::replication_to(&above, name).await?;
-                let timelines = (stat::timeline(&above).await?, stat::timeline(&own).await?);
-                // A walsender is in this state for a moment too when its standby is on another history.
-                let streams = row.as_ref().is_some_and(|row| row.state == "streaming");
-                Ok(match streams && timelines.0 == timelines.1 {
-                    true => Seen::Done(timelines.0),
-                    false => Seen::NotYet(format!("{row:?} on {timelines:?}")),
-                })
-            })
-            .await
-        };
-        match streaming.await {
-            Ok(timeline) => Answer::new(
+        match self.outcome(node, upstream, logged).await {
+            Ok(Ok(timeline)) => Answer::new(
                 format!("{did}; {name} streams from {upstream} on timeline {timeline}"),
                 format!("status: the lag, and whom {name} follows now; load 5"),
             ),
-            Err(_) => {
-                let said = last_complaint(node).await;
-                Answer::new(
-                    format!("{did}; {name} does not stream from {upstream} yet{said}"),
-                    format!(
-                        "log {name}; with WAL that {upstream} never had: stop {name}, rewind {name}"
-                    ),
-                )
-            }
+            Ok(Err(never)) => Answer::new(
+                format!("{did}; {name} does not stream from {upstream}: {never}"),
+                format!("stop {name}, then rewind {name}: it has WAL that {upstream} has not"),
+            ),
+            Err(late) => Answer::new(
+                format!("{did}; {name} does not stream from {upstream} yet: {}", one_line(&late)),
+                format!("log {name}; status"),
+            ),
         }
+    }
+
+    /// The timeline that a node streams on, or what it logs behind these bytes when it cannot.
+    async fn outcome(
+        &self,
+        node: &Node,
+        upstream: &str,
+        logged: usize,
+    ) -> Result<Result<Timeline, String>> {
+        let above = self.cluster.node(upstream)?.session_unnoted().await?;
+        let own = node.session_unnoted().await?;
+        until("it streams", PATIENCE, || async {
+            let row = stat::replication_to(&above, node.name()).await?;
+            let timelines = (stat::timeline(&above).await?, stat::timeline(&own).await?);
+            // A walsender is in this state for a moment too when its standby is on another history.
+            let streams = row.as_ref().is_some_and(|row| row.state == "streaming");
+            if streams && timelines.0 == timelines.1 {
+                return Ok(Seen::Done(Ok(timelines.0)));
+            }
+            let log = node.log().await?;
+            let new = log.get(logged..).unwrap_or_default();
+            let never = new.lines().rev().find(|line| NEVER.iter().any(|word| line.contains(word)));
+            Ok(match never {
+                Some(line) => Seen::Done(Err(said_in(line).to_owned())),
+                None => Seen::NotYet(format!("{row:?} on {timelines:?}")),
+            })
+        })
+        .await
     }
 }
 
-/// The last thing in a server's log that may be the reason.
-async fn last_complaint(node: &Node) -> String {
-    const TELLING: [&str; 3] = ["FATAL", "ERROR", "forked off"];
-    let log = node.log_tail().await;
-    let line = log.lines().rev().find(|line| TELLING.iter().any(|word| line.contains(word)));
-    line.map(Refusal::from_log).map_or(String::new(), |said| format!(": {said}"))
+/// What a server has logged before something is done to it.
+async fn length_of_log(node: &Node) -> usize {
+    node.log().await.map(|log| log.len()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use replication_lab::ledger::Outcome;
 use replication_lab::wait::{Seen, stays};
-use replication_lab::{Cluster, Ledger, Node, Result, Writers};
+use replication_lab::{Cluster, Ledger, Result, Writers};
 use tokio::task::JoinHandle;
 
 use super::sandbox::{Answer, Answered, Sandbox, one_line};
@@ -58,7 +58,8 @@ async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<Stri
     stays("the load goes on", time, || std::future::ready(Ok(Seen::Done(())))).await?;
     let ledger = writers.stop().await?;
     let told = summary(&ledger);
-    let Some((node, look)) = newest_primary(cluster).await else {
+    let primaries = Look::at_primaries(cluster.nodes().iter()).await;
+    let Some((timeline, node)) = primaries.first() else {
         return Ok(format!("{told}; nobody takes writes now, so what is there is not known"));
     };
     let session = node.session_unnoted().await?;
@@ -69,7 +70,7 @@ async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<Stri
     Ok(format!(
         "{told}; on {} (timeline {}): {} of the acked are lost, {} of the unknown are there",
         node.name(),
-        look.timeline,
+        timeline,
         verdict.lost.len(),
         verdict.recovered.len(),
     ))
@@ -83,17 +84,4 @@ fn summary(ledger: &Ledger) -> String {
         ledger.count(Outcome::Unknown),
         ledger.longest_gap().as_secs_f64(),
     )
-}
-
-async fn newest_primary(cluster: &Cluster) -> Option<(&Node, Look)> {
-    let mut newest: Option<(&Node, Look)> = None;
-    for node in cluster.nodes() {
-        let look = Look::at_node(node).await.last.filter(Look::is_primary);
-        if let Some(look) = look
-            && newest.as_ref().is_none_or(|(_, known)| known.timeline < look.timeline)
-        {
-            newest = Some((node, look));
-        }
-    }
-    newest
 }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use replication_lab::wait::{PATIENCE, Seen, until};
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 use super::board::{Board, Standing};
 use super::load::Load;
 use super::verb::{self, Verb};
-use super::watch::{Look, Pulse, Watch};
+use super::watch::{self, Look, Pulse, Watch};
 
 /// A cluster to play with.
 pub(super) struct Sandbox {
@@ -32,12 +31,21 @@ pub(super) struct Sandbox {
 pub(super) struct State {
     /// Whom each node follows; a primary follows nobody.
     pub(super) follows: BTreeMap<String, String>,
-    /// Of each node's link, by the verb that put them on.
-    pub(super) faults: BTreeMap<String, Vec<(&'static str, String, Fault)>>,
+    /// Of each node's link.
+    pub(super) faults: BTreeMap<String, Vec<On>>,
     pub(super) frozen: BTreeMap<String, Frozen>,
     pub(super) load: Option<Load>,
     /// The id of the next order of a load.
     pub(super) next_order: i64,
+}
+
+/// A fault that is on, until this is dropped.
+pub(super) struct On {
+    /// The verb that put it on.
+    pub(super) verb: &'static str,
+    /// What it is, in a few words.
+    pub(super) what: String,
+    pub(super) _fault: Fault,
 }
 
 /// What a verb did.
@@ -91,7 +99,14 @@ impl Sandbox {
 
     /// Everything as it is now.
     async fn fresh_board(&self) -> Board {
-        let looks = self.cluster.nodes().iter().map(Look::at_node);
+        let look = async |node: &Node| {
+            let frozen = self.state().frozen.contains_key(node.name());
+            match frozen {
+                true => watch::Seen { pulse: Pulse::Silent, last: None },
+                false => Look::at_node(node).await,
+            }
+        };
+        let looks = self.cluster.nodes().iter().map(look);
         let before = self.watch.seen();
         let mut now = join_all(looks).await;
         for (now, before) in std::iter::zip(&mut now, before) {
@@ -100,7 +115,7 @@ impl Sandbox {
         self.board_of(now)
     }
 
-    fn board_of(&self, seen: Vec<super::watch::Seen>) -> Board {
+    fn board_of(&self, seen: Vec<watch::Seen>) -> Board {
         let state = self.state();
         let standing = |(name, seen): (&str, _)| Standing {
             name: name.to_owned(),
@@ -213,18 +228,15 @@ impl Sandbox {
         }
     }
 
-    /// Every server that takes writes now, the newest timeline first.
+    /// Every server that takes writes now, the newest timeline first. What is frozen does not.
     pub(super) async fn primaries(&self) -> Vec<&Node> {
-        let nodes = self.cluster.nodes();
-        let looks = join_all(nodes.iter().map(Look::at_node)).await;
-        let mut found: Vec<_> = std::iter::zip(nodes, looks)
-            .filter_map(|(node, seen)| {
-                let look = seen.last.filter(Look::is_primary)?;
-                (seen.pulse == Pulse::Answers).then_some((look.timeline, node))
-            })
-            .collect();
-        found.sort_by_key(|(timeline, _)| std::cmp::Reverse(*timeline));
-        found.into_iter().map(|(_, node)| node).collect()
+        let thawed = {
+            let state = self.state();
+            let nodes = self.cluster.nodes().iter();
+            nodes.filter(|node| !state.frozen.contains_key(node.name())).collect::<Vec<_>>()
+        };
+        let primaries = Look::at_primaries(thawed.into_iter()).await;
+        primaries.into_iter().map(|(_, node)| node).collect()
     }
 }
 
@@ -232,16 +244,21 @@ impl State {
     /// Does nothing pass on a node's link, one way or both?
     pub(super) fn is_cut(&self, name: &str) -> bool {
         let mut faults = self.faults.get(name).into_iter().flatten();
-        faults.any(|(kind, ..)| *kind == "cut")
+        faults.any(|on| on.verb == "cut")
     }
 
     /// What is wrong with a node or its link, in a few words each.
     fn troubles(&self, name: &str) -> Vec<String> {
         let faults = self.faults.get(name).into_iter().flatten();
-        let faults = faults.map(|(_, what, _)| what.clone());
+        let faults = faults.map(|on| on.what.clone());
         let frozen = self.frozen.contains_key(name).then(|| "frozen".to_owned());
         frozen.into_iter().chain(faults).collect()
     }
+}
+
+/// A line of a log without its time and process.
+pub(super) fn said_in(line: &str) -> &str {
+    line.split_once("] ").map_or(line, |(_, said)| said)
 }
 
 /// Names as a person reads them.
@@ -257,16 +274,17 @@ pub(super) fn one_line(error: &Error) -> String {
     let mut line = lines.next().unwrap_or_default().to_owned();
     let said: Vec<_> = lines.collect();
     let quoted = said.iter().filter_map(|line| line.strip_prefix("| "));
-    let telling = |line: &&str| ["FATAL", "PANIC", "error:"].iter().any(|word| line.contains(word));
+    // A server that ends says this to everybody who asks meanwhile, and it is no reason.
+    let telling = |line: &&str| {
+        ["FATAL", "PANIC", "error:"].iter().any(|word| line.contains(word))
+            && !line.contains("the database system is")
+    };
     let quoted: Vec<_> = quoted.collect();
     let reason = quoted.iter().rev().find(|line| telling(line)).or(quoted.last()).copied();
     let cause = said.iter().find_map(|line| line.strip_prefix("because: "));
     for reason in [reason, cause].into_iter().flatten() {
         line.push_str(": ");
-        line.push_str(reason);
+        line.push_str(said_in(reason));
     }
     line
 }
-
-/// How long a standby is given to show that it streams.
-pub(super) const A_MOMENT: Duration = Duration::from_secs(5);

@@ -115,7 +115,9 @@ impl Sandbox {
 
     pub(super) async fn sync(&self, rule: &str) -> Answered {
         let primaries = self.primaries().await;
-        let primary = primaries.first().ok_or("nobody takes writes: promote a standby first")?;
+        let primary = primaries
+            .first()
+            .ok_or("nobody takes writes: start a primary, or promote a standby")?;
         let there = set_rule(primary, rule).await.map_err(|error| one_line(&error))?;
         let counts =
             |row: &&stat::Replication| ["sync", "quorum"].contains(&row.sync_state.as_str());

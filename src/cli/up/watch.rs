@@ -4,16 +4,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use replication_lab::stat::{self, Position, Replication, Slot};
 use replication_lab::wal::Timeline;
-use replication_lab::{Cluster, Node, Notebook, Result, Session};
+use replication_lab::{Cluster, Node, Notebook, Result, Session, settings};
 use tokio::task::JoinSet;
 
 /// How often a server is looked at.
 const STEP: Duration = Duration::from_millis(250);
 
-/// What a server that answers is looked at in far less than.
+/// After this time a server counts as one that does not answer.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long a verb waits for an answer, before `LAB_TIMEOUT` multiplies it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a server said at one moment.
 #[derive(Clone, Debug)]
@@ -54,13 +58,27 @@ impl Look {
         Ok(Self { position, timeline, followers, slots })
     }
 
-    /// Looks at a server now; nothing where it does not answer soon.
+    /// Looks at a server now; nothing where it does not answer.
     pub(super) async fn at_node(node: &Node) -> Seen {
         let look = async { Self::at(&node.session_unnoted().await?).await };
-        match tokio::time::timeout(SILENCE, look).await {
+        match tokio::time::timeout(PATIENCE.mul_f64(settings::timeout_factor()), look).await {
             Ok(looked) => Seen::of(looked, None),
             Err(_) => Seen { pulse: Pulse::Silent, last: None },
         }
+    }
+
+    /// The servers of these that take writes now, the newest timeline first.
+    pub(super) async fn at_primaries<'a>(
+        nodes: impl Iterator<Item = &'a Node>,
+    ) -> Vec<(Timeline, &'a Node)> {
+        let look = async |node| (node, Self::at_node(node).await.last);
+        let looks = join_all(nodes.map(look)).await;
+        let primaries = looks.into_iter().filter_map(|(node, look)| {
+            look.filter(Self::is_primary).map(|look| (look.timeline, node))
+        });
+        let mut primaries: Vec<_> = primaries.collect();
+        primaries.sort_by_key(|(timeline, _)| std::cmp::Reverse(*timeline));
+        primaries
     }
 
     /// Does it take writes?
