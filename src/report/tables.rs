@@ -2,7 +2,7 @@
 
 use super::blanks::{Grid, LEVELS, List, Rows, SCENARIOS, TARGETS, Target};
 use super::claims::{CLAIMS, Verdict};
-use super::run::Run;
+use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs};
 use super::ticks::{TOOLS, Tick};
 use crate::record::{Fact, Reading};
@@ -196,7 +196,7 @@ pub(super) fn environment(runs: &Runs) -> Table {
         let mut said: Vec<_> = runs.journal().flat_map(look).collect();
         said.sort();
         said.dedup();
-        said.join("; ")
+        if said.is_empty() { "not recorded".to_owned() } else { said.join("; ") }
     };
     let modes = |run: &Run| run.topologies().filter_map(mode).collect();
     let server = |run: &Run| run.servers().into_iter().map(str::to_owned).collect();
@@ -209,6 +209,7 @@ pub(super) fn environment(runs: &Runs) -> Table {
         ("host", said(&|run| vec![run.begin.host.clone()])),
         ("place: system, cores, engine or programs", said(&place)),
         ("replication mode", said(&modes)),
+        ("dates", said(&|run| vec![date(run.begin.started).split(' ').take(1).collect()])),
     ];
     let rows = rows.into_iter().map(|(what, seen)| vec![what.to_owned(), seen]).collect();
     table("", &["", ""], rows)

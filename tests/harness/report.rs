@@ -71,7 +71,7 @@ fn a_hostile_record_is_text() {
     assert!(plots.iter().all(|(name, _)| !name.contains(['/', '<', ' '])));
     // Within a block of code it stands as it is; everywhere else it is escaped.
     let prose = journal.lines().filter(|line| !line.starts_with("    ")).collect::<String>();
-    assert!(!prose.contains("<script>") && prose.contains("\\<script\\>"), "{prose}");
+    assert!(!prose.contains("<script>") && prose.contains("\\<script\\>"), "it is escaped");
 }
 
 /// A run that failed or was killed has passed nothing: no completion, no learning, no figure.
