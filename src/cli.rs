@@ -6,6 +6,7 @@ mod check;
 mod clean;
 mod doctor;
 mod install;
+mod report;
 mod run;
 mod suite;
 mod summary;
@@ -13,6 +14,7 @@ mod up;
 mod view;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,6 +31,7 @@ use replication_lab::Result;
   cargo lab run scenario_04      one of them
   cargo lab run 04 --pause       the same, step by step, with psql lines to look around
   cargo lab run --host local --pg 17
+  cargo lab report               the report of what was run, again
   cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
   cargo lab check 'host=db1'     is replication healthy there?
@@ -59,6 +62,18 @@ enum Command {
         scenarios: Vec<String>,
         #[command(flatten)]
         options: Options,
+    },
+    /// Render the report again, from records alone: one page of HTML, and the journal in Markdown
+    #[command(after_help = "Examples:
+  cargo lab report                         of the records in target/lab
+  cargo lab report --records from-ci --out /tmp/report")]
+    Report {
+        /// Where the records are (`LAB_RECORDS`)
+        #[arg(long, value_name = "DIR")]
+        records: Option<PathBuf>,
+        /// Where the report goes; by default `report` below the records
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Bring up a primary and its standbys to play with, until Ctrl-C, quit or the end of the input
     #[command(after_help = UP)]
@@ -205,6 +220,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let done = on_runtime(async {
         match arguments.command.unwrap_or(run) {
             Command::Run { scenarios, options } => run::run(&scenarios, &options).await,
+            Command::Report { records, out } => report::run(records, out.as_deref()),
             Command::Check(options) => Ok(check::run(&options).await),
             Command::Up(shape) => up::run(&shape).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor { place, install } => doctor::run(&place, install).await,

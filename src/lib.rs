@@ -63,6 +63,8 @@ mod password;
 pub mod pgbench;
 pub mod record;
 pub mod refusal;
+#[cfg(feature = "cli")]
+pub mod report;
 mod rewind;
 pub mod sampler;
 mod session;

@@ -16,7 +16,7 @@ use tokio::process::Child;
 use super::suite::{Suite, Test, printed};
 use super::summary::{Outcome, key_figures, table};
 use super::view::View;
-use super::{Options, install};
+use super::{Options, install, report};
 
 /// How often the record of a running scenario is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -115,7 +115,7 @@ async fn run_one(
     let (passed, took) = (output.status.success(), started.elapsed());
     let told = printed(&output);
     view.ended(&scenario, took, Some(told.as_str()).filter(|_| !passed));
-    Ok(Outcome { scenario, passed, took, figures: key_figures(&path) })
+    Ok(Outcome { scenario, passed, took, figures: key_figures(&path), record: path })
 }
 
 /// Waits for the end of a test, and shows its steps meanwhile. Its input is held for so long.
@@ -171,7 +171,7 @@ impl Tail {
     }
 }
 
-/// Says how it went.
+/// Says how it went, and writes the report.
 fn conclude(outcomes: &[Outcome], settings: &Settings, quiet: bool) -> ExitCode {
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     if !quiet {
@@ -180,6 +180,16 @@ fn conclude(outcomes: &[Outcome], settings: &Settings, quiet: bool) -> ExitCode 
         let _ = writeln!(out, "\n{}\n", table(outcomes));
         let passed = outcomes.len() - failed;
         let _ = writeln!(out, "{passed} passed, {failed} failed; records in {records}");
+    }
+    let records = outcomes.first().and_then(|outcome| outcome.record.parent());
+    match records.map(|records| report::write(records, None)) {
+        Some(Ok(page)) if !quiet => {
+            let _ = writeln!(std::io::stdout(), "report in {}", page.display());
+        }
+        Some(Err(error)) => {
+            let _ = writeln!(std::io::stderr(), "lab: the report was not written: {error:?}");
+        }
+        Some(Ok(_)) | None => {}
     }
     match failed {
         0 => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! The table at the end of a run: every scenario, how it went, how long it took, and its key
 //! figures, from its record. It asks no server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -13,6 +13,7 @@ pub(super) struct Outcome {
     pub(super) passed: bool,
     pub(super) took: Duration,
     pub(super) figures: Vec<(String, String)>,
+    pub(super) record: PathBuf,
 }
 
 /// The key figures of a record: of each name the last one. A record that cannot be read has none.
@@ -86,6 +87,7 @@ mod tests {
             passed: false,
             took: Duration::from_millis(2340),
             figures: vec![("a".to_owned(), "1 B".to_owned()), ("b".to_owned(), "2 B".to_owned())],
+            record: PathBuf::new(),
         };
         let table = table(&[outcome]);
         for part in ["scenario_04 promote", "FAILED", "2.3", "a: 1 B", "b: 2 B"] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "conf",
     "topology",
     "version",
@@ -15,6 +15,7 @@ const PURE: [&str; 14] = [
     "record",
     "page",
     "ledger",
+    "report",
     "health",
     "health/observation",
     "synchronous",
@@ -39,21 +40,31 @@ const IMPURE: [&str; 9] = [
 #[test]
 fn pure_modules_know_no_runtime_process_clock_or_node() {
     for module in PURE {
-        let source = without_tests(&read(&root().join(format!("src/{module}.rs"))));
-        for word in IMPURE {
-            assert!(!source.contains(word), "src/{module}.rs says {word}");
+        let mut files = list(&root().join(format!("src/{module}")));
+        files.push(root().join(format!("src/{module}.rs")));
+        let is_source = |path: &&PathBuf| {
+            path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs")
+        };
+        for path in files.iter().filter(is_source) {
+            let source = without_tests(&read(path));
+            for word in IMPURE {
+                assert!(!source.contains(word), "{} says {word}", path.display());
+            }
         }
     }
 }
 
+/// It compares pages; and the journal, which is rendered from records, is compared where that is done.
 #[test]
-fn only_the_support_of_the_scenarios_knows_insta() {
+fn only_the_support_of_the_scenarios_and_the_report_know_insta() {
     let knowing = sources().into_iter().filter(|path| {
         let name = path.file_name().and_then(|name| name.to_str());
         name != Some("invariants.rs") && read(path).contains("insta::")
     });
-    let knowing: Vec<_> = knowing.collect();
-    assert_eq!(knowing, [root().join("tests/scenarios/support.rs")]);
+    let mut knowing: Vec<_> = knowing.collect();
+    knowing.sort();
+    let known = ["tests/harness/report.rs", "tests/scenarios/support.rs"];
+    assert_eq!(knowing, known.map(|path| root().join(path)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod invariants;
 mod program;
+mod report;
 mod sandbox;
 mod shapes;
 mod support;

@@ -25,9 +25,14 @@ fn a_run_tells_how_it_went_and_leaves_a_record() {
         ] {
             assert!(said.contains(part), "{part:?} is missing in:\n{said}");
         }
-        let written: Vec<_> = std::fs::read_dir(records.path())?.collect::<Result<_, _>>()?;
-        assert_eq!(written.len(), 1, "one record");
-        let text = std::fs::read_to_string(written.first().ok_or("a record")?.path())?;
+        let mut written: Vec<_> =
+            std::fs::read_dir(records.path())?.flatten().map(|entry| entry.path()).collect();
+        written.sort();
+        let [report, record] = written.as_slice() else { panic!("{written:?}") };
+        let page = report.join("report.html");
+        assert!(said.ends_with(&format!("report in {}\n", page.display())), "{said}");
+        assert!(page.is_file() && report.join("journal.md").is_file());
+        let text = std::fs::read_to_string(record)?;
         let entries = record::read(&text)?;
         let alone =
             entries.iter().any(|entry| matches!(&entry.event, Event::Begin(begin) if begin.alone));

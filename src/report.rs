@@ -1,0 +1,66 @@
+//! The report of all runs, from their records alone: the journal in Markdown, with the structure of a
+//! learner's notebook and every blank filled, its plots, and the same as one page of HTML. Records in,
+//! text out: it never asks a server, a clock or the disk.
+//!
+//! ```text
+//!  records ─▶ run ─▶ journal (journal.md) ─▶ html (page.html)
+//!              ├───▶ plots ─▶ svg ────────────▲
+//!              ├───▶ versions      what the notebook asks for: blanks.rs
+//!              └───▶ tables        what it claims: claims.rs; what is ticked off: ticks.rs
+//! ```
+//!
+//! What belongs to a person is not here: books read, projects, goals, insights, whom it was shared
+//! with. The journal is written anew after every run, so it names the file beside it where they go.
+
+mod blanks;
+mod claims;
+mod html;
+mod journal;
+pub(crate) mod markdown;
+mod plots;
+mod run;
+mod runs;
+mod svg;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod ticks;
+mod versions;
+
+use crate::error::{Error, Result};
+use runs::Runs;
+
+/// The file beside the journal that is a person's.
+pub const NOTES: &str = "notes.md";
+
+/// The rendered report.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The journal, in Markdown. It refers to the plots as `plots/<name>`.
+    pub journal: String,
+    /// The same as one file that needs no other, no network and no script.
+    pub html: String,
+    /// The plots, as files of their own: name and SVG.
+    pub plots: Vec<(String, String)>,
+}
+
+/// Renders the report of records: of each the name of its file and its text.
+///
+/// Where there are records of several versions, the newest one's are the journal's.
+///
+/// # Errors
+///
+/// There is none, or one cannot be read: the error names it.
+pub fn render(records: &[(String, String)]) -> Result<Report> {
+    let runs = Runs::read(records)?;
+    let drawn = plots::all(&runs);
+    let journal = journal::write(&runs, &drawn).map_err(told)?;
+    let html = html::write(&journal, &drawn).map_err(told)?;
+    let plots = drawn.into_iter().map(|plot| (plot.file, svg::alone(&plot.svg))).collect();
+    Ok(Report { journal, html, plots })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over a Result")]
+fn told(error: askama::Error) -> Error {
+    Error::told("rendering the report", error.to_string(), "tell the authors of this lab")
+}

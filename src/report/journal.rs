@@ -1,0 +1,206 @@
+//! The journal: what its template (`journal.md`) says, scenario by scenario. It decides what is
+//! completed, and nothing else.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::NOTES;
+use super::blanks::{LEVELS, SCENARIOS, Scenario};
+use super::plots::Drawn;
+use super::run::{Run, date};
+use super::runs::{NOT_RUN, Runs, evidence};
+use super::tables::{self, Table, Ticked};
+use super::ticks::{DEEP_DIVES, EDGE_CASES, SKILLS, Tick};
+use super::versions;
+
+#[derive(Template)]
+#[template(path = "journal.md")]
+struct Journal {
+    postgres: String,
+    began: String,
+    updated: String,
+    has_crowded: bool,
+    progress: Vec<(&'static str, usize, usize)>,
+    completed: usize,
+    passed: usize,
+    deep_dives: Vec<Ticked>,
+    levels: Vec<(&'static str, Vec<Chapter>)>,
+    corrections: Table,
+    edge_cases: Table,
+    skills: Vec<(&'static str, Vec<Ticked>)>,
+    tools: Vec<Ticked>,
+    key_figures: Table,
+    versions: Vec<u16>,
+    differences: Table,
+    environment: Table,
+    facts: usize,
+    missing: Vec<&'static str>,
+    notes: &'static str,
+}
+
+/// A scenario as the journal tells it.
+struct Chapter {
+    number: &'static str,
+    title: &'static str,
+    completed: bool,
+    status: String,
+    began: String,
+    ended: String,
+    took: String,
+    topologies: Vec<String>,
+    tables: Vec<Table>,
+    ticks: Vec<(&'static str, Vec<Ticked>)>,
+    exercises: Vec<Exercise>,
+}
+
+/// A run of an exercise as the journal tells it.
+struct Exercise {
+    name: String,
+    about: String,
+    status: String,
+    alone: bool,
+    learnings: Vec<(String, String)>,
+    plots: Vec<(String, String)>,
+    page: Vec<String>,
+}
+
+/// Writes the journal of these runs.
+pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
+    let done = |number: &str| is_completed(runs, number);
+    let missing: Vec<_> =
+        SCENARIOS.iter().map(|scenario| scenario.number).filter(|number| !done(number)).collect();
+    let passed = || runs.journal().filter(|run| run.passed());
+    let journal = Journal {
+        postgres: postgres(runs),
+        began: date(runs.journal().map(|run| run.begin.started).min().unwrap_or_default()),
+        updated: date(runs.journal().map(Run::ended).max().unwrap_or_default()),
+        has_crowded: runs.journal().any(|run| !run.begin.alone),
+        progress: tables::levels(done),
+        completed: SCENARIOS.len() - missing.len(),
+        passed: passed().count(),
+        deep_dives: tables::ticked(runs, &DEEP_DIVES),
+        levels: levels(runs, drawn),
+        corrections: tables::corrections(runs),
+        edge_cases: edge_cases(runs),
+        skills: SKILLS.map(|(title, ticks)| (title, tables::ticked(runs, ticks))).into(),
+        tools: tables::tools(runs),
+        key_figures: tables::key_figures(runs),
+        versions: versions::there(runs),
+        differences: versions::differences(runs),
+        environment: tables::environment(runs),
+        facts: passed().map(|run| run.fact_names().count()).sum(),
+        missing,
+        notes: NOTES,
+    };
+    journal.render()
+}
+
+/// A scenario is completed when every exercise of it passed.
+fn is_completed(runs: &Runs, number: &str) -> bool {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.number == number);
+    let all_of = |scenario: &Scenario| {
+        let passed = |test: &&'static str| runs.passed(&format!("{number}@{test}"));
+        !scenario.exercises.is_empty() && scenario.exercises.iter().all(passed)
+    };
+    scenario.is_some_and(all_of) && runs.of_scenario(number).all(Run::passed)
+}
+
+fn levels(runs: &Runs, drawn: &[Drawn]) -> Vec<(&'static str, Vec<Chapter>)> {
+    let mut scenarios = SCENARIOS.iter();
+    let level = |(title, size): (&'static str, usize)| {
+        let chapters = scenarios.by_ref().take(size);
+        (title, chapters.map(|scenario| chapter(runs, drawn, scenario)).collect())
+    };
+    LEVELS.into_iter().map(level).collect()
+}
+
+fn chapter(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Chapter {
+    let number = scenario.number;
+    let of_it: Vec<_> = runs.of_scenario(number).collect();
+    let or_not_run = |shown: Option<String>| shown.unwrap_or_else(|| NOT_RUN.to_owned());
+    let completed = is_completed(runs, number);
+    let took: Duration = of_it.iter().map(|run| run.took()).sum();
+    let ended = of_it.iter().map(|run| run.ended()).max().filter(|_| completed);
+    let mut tables: Vec<_> = scenario.lists.iter().map(|list| tables::list(runs, list)).collect();
+    tables.extend(scenario.grids.iter().map(|grid| tables::grid(runs, grid)));
+    tables.extend((number == "10").then(|| tables::scorecard(runs)));
+    let mut topologies: Vec<_> =
+        of_it.iter().flat_map(|run| run.topologies()).map(str::to_owned).collect();
+    topologies.sort();
+    topologies.dedup();
+    let tick = |(title, ticks): &(&'static str, &[Tick])| (*title, tables::ticked(runs, ticks));
+    Chapter {
+        number,
+        title: scenario.title,
+        completed,
+        status: status(scenario, &of_it),
+        began: or_not_run(of_it.iter().map(|run| run.begin.started).min().map(date)),
+        ended: ended.map_or_else(|| "not completed".to_owned(), date),
+        took: or_not_run((!of_it.is_empty()).then(|| format!("{:.1} s", took.as_secs_f64()))),
+        topologies,
+        tables,
+        ticks: scenario.ticks.iter().map(tick).collect(),
+        exercises: exercises(runs, drawn, scenario),
+    }
+}
+
+/// How many of a scenario's exercises passed, and which did not.
+fn status(scenario: &Scenario, runs: &[&Run]) -> String {
+    if runs.is_empty() {
+        return NOT_RUN.to_owned();
+    }
+    let passed = runs.iter().filter(|run| run.passed()).count();
+    let known = scenario.exercises.len().max(runs.len());
+    let others = runs.iter().filter(|run| !run.passed());
+    let others = others.map(|run| format!("; {} {}", run.exercise(), run.status()));
+    format!("{passed} of {known} exercises passed{}", others.collect::<String>())
+}
+
+/// The exercises of a scenario: those that were run, and those that were not.
+fn exercises(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Vec<Exercise> {
+    let known = scenario.exercises.iter().map(|test| format!("{}@{test}", scenario.number));
+    let mut names: Vec<_> = known.collect();
+    let there = runs.of_scenario(scenario.number).map(Run::exercise);
+    let unknown: Vec<_> = there.filter(|name| !names.contains(name)).collect();
+    names.extend(unknown);
+    names.into_iter().map(|name| exercise(runs.of(&name), drawn, name)).collect()
+}
+
+fn exercise(run: Option<&Run>, drawn: &[Drawn], name: String) -> Exercise {
+    let learned = |run: &Run| {
+        let learnings = run.learnings();
+        let told =
+            |(sentence, because): (&str, &[String])| (sentence.to_owned(), evidence(run, because));
+        learnings.map(told).collect()
+    };
+    let plots = drawn.iter().filter(|plot| plot.exercise == name);
+    let plots = plots.map(|plot| (plot.title.clone(), plot.file.clone())).collect();
+    Exercise {
+        about: run.map_or(String::new(), |run| run.begin.about.clone()),
+        status: run.map_or_else(|| NOT_RUN.to_owned(), Run::status),
+        alone: run.is_none_or(|run| run.begin.alone),
+        learnings: run.map(learned).unwrap_or_default(),
+        plots,
+        page: run.map(Run::page).unwrap_or_default(),
+        name,
+    }
+}
+
+fn edge_cases(runs: &Runs) -> Table {
+    let row = |(exercise, begin): &(&str, &'static str)| {
+        let proof = runs.proof(exercise, &super::claims::Proof::Learned(begin));
+        vec![(*exercise).to_owned(), proof.unwrap_or_else(|missing| missing)]
+    };
+    let header = ["exercise", "what was learned, and the facts that prove it"];
+    let rows = EDGE_CASES.iter().map(row).collect();
+    Table { title: String::new(), header: header.map(str::to_owned).to_vec(), rows }
+}
+
+/// The versions of the servers that the journal's runs had.
+fn postgres(runs: &Runs) -> String {
+    let mut versions: Vec<_> = runs.journal().flat_map(Run::servers).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions.join(", ")
+}

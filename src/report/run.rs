@@ -1,0 +1,228 @@
+//! One record as the report reads it: how the run went, and what it said, by name. It never looks
+//! into a record of another run.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+use crate::page;
+use crate::record::{self, Begin, Entry, Event, Fact, Reading};
+use crate::version::Version;
+
+/// One run of an exercise.
+pub(super) struct Run {
+    pub(super) begin: Begin,
+    pub(super) entries: Vec<Entry>,
+    pub(super) outcome: Outcome,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Passed,
+    Failed,
+    /// Its record has no last line: it was killed, or still runs.
+    Unfinished,
+}
+
+/// Something that was measured, and in which step.
+pub(super) struct Measured<'a> {
+    pub(super) at: Duration,
+    pub(super) step: &'a str,
+    pub(super) name: &'a str,
+    pub(super) reading: &'a Reading,
+    pub(super) key: bool,
+}
+
+impl Run {
+    /// Reads the text of a record.
+    pub(super) fn read(file: &str, text: &str) -> Result<Self> {
+        let refused = |bad: record::BadRecord| {
+            Error::told(
+                format!("reading the record {file}"),
+                bad.to_string(),
+                "read it with the lab that wrote it, or take it out of this directory",
+            )
+        };
+        let entries = record::read(text).map_err(refused)?;
+        let Some(Event::Begin(begin)) = entries.first().map(|entry| &entry.event) else {
+            return Err(refused(record::BadRecord::NoBegin));
+        };
+        let begin = begin.clone();
+        let outcome = match entries.last().map(|entry| &entry.event) {
+            Some(Event::End { passed: true }) => Outcome::Passed,
+            Some(Event::End { passed: false }) => Outcome::Failed,
+            _ => Outcome::Unfinished,
+        };
+        Ok(Self { begin, entries, outcome })
+    }
+
+    /// The exercise, short: `04@promote`.
+    pub(super) fn exercise(&self) -> String {
+        let (scenario, test) = self.begin.page.split_once('@').unwrap_or((&self.begin.page, ""));
+        let number = scenario.trim_start_matches("scenario_").split('_').next();
+        format!("{}@{test}", number.unwrap_or_default())
+    }
+
+    /// PostgreSQL's major version; 0 where nobody can read it.
+    pub(super) fn major(&self) -> u16 {
+        self.begin.postgres.parse().map_or(0, |version: Version| version.major())
+    }
+
+    pub(super) fn passed(&self) -> bool {
+        self.outcome == Outcome::Passed
+    }
+
+    /// How long it took, as far as its record goes.
+    pub(super) fn took(&self) -> Duration {
+        Duration::from_millis(self.entries.last().map_or(0, |entry| entry.at_ms))
+    }
+
+    /// When it ended, in seconds since 1970.
+    pub(super) fn ended(&self) -> u64 {
+        self.begin.started + self.took().as_secs()
+    }
+
+    /// How it went, in words.
+    pub(super) fn status(&self) -> String {
+        let step = || self.steps().last().unwrap_or("its begin");
+        match self.outcome {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::Failed => format!("failed, in the step \"{}\"", step()),
+            Outcome::Unfinished => format!("unfinished, ended in the step \"{}\"", step()),
+        }
+    }
+
+    /// The values of a fact, in order; one that stayed as it was is there once.
+    pub(super) fn facts(&self, wanted: &str) -> Vec<&Fact> {
+        let facts = self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Fact { name, value } if name == wanted => Some(value),
+            _ => None,
+        });
+        let mut facts: Vec<_> = facts.collect();
+        facts.dedup();
+        facts
+    }
+
+    /// The names of all facts, in order.
+    pub(super) fn fact_names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Fact { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Everything that was measured.
+    pub(super) fn measured(&self) -> impl Iterator<Item = Measured<'_>> {
+        let mut step = "";
+        self.entries.iter().filter_map(move |entry| match &entry.event {
+            Event::Step { title } => {
+                step = title;
+                None
+            }
+            Event::Measure { name, reading, key } => Some(Measured {
+                at: Duration::from_millis(entry.at_ms),
+                step,
+                name,
+                reading,
+                key: *key,
+            }),
+            _ => None,
+        })
+    }
+
+    /// A figure as it is shown: the last one of this name, or else the fact of this name.
+    pub(super) fn shown(&self, name: &str) -> Option<String> {
+        let measured = self.measured().filter(|one| one.name == name).last();
+        let figure = measured.map(|one| self.figure(one.reading));
+        figure.or_else(|| Some(told(&self.facts(name))).filter(|told| !told.is_empty()))
+    }
+
+    /// The same within one step.
+    pub(super) fn shown_in(&self, step: &str, name: &str) -> Option<String> {
+        let mut now = "";
+        let shown = self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Step { title } => {
+                now = title;
+                None
+            }
+            Event::Measure { name: one, reading, .. } if now == step && one == name => {
+                Some(self.figure(reading))
+            }
+            Event::Fact { name: one, value } if now == step && one == name => {
+                Some(value.to_string())
+            }
+            _ => None,
+        });
+        shown.last()
+    }
+
+    /// A reading, with the mark of those that are not worth quoting.
+    pub(super) fn figure(&self, reading: &Reading) -> String {
+        let mark = if self.begin.alone { "" } else { " †" };
+        format!("{reading}{mark}")
+    }
+
+    /// The titles of its steps.
+    pub(super) fn steps(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Step { title } => Some(title.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Its learnings: the sentence, and the names of the facts that prove it. Those of a run that
+    /// did not pass prove nothing.
+    pub(super) fn learnings(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let entries = self.entries.iter().filter(|_| self.passed());
+        entries.filter_map(|entry| match &entry.event {
+            Event::Learn { sentence, because } => Some((sentence.as_str(), because.as_slice())),
+            _ => None,
+        })
+    }
+
+    /// The topologies of its clusters.
+    pub(super) fn topologies(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Provision { topology } => Some(topology.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What its servers said their version is; before one was ready, what was asked for.
+    pub(super) fn servers(&self) -> Vec<&str> {
+        let said = self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Ready { server_version } => Some(server_version.as_str()),
+            _ => None,
+        });
+        let said: Vec<_> = said.collect();
+        if said.is_empty() { vec![&self.begin.postgres] } else { said }
+    }
+
+    /// Its page with every figure: from the first step to the learnings, which stand elsewhere.
+    pub(super) fn page(&self) -> Vec<String> {
+        let page = page::with_figures(&self.entries);
+        let steps = page.split_once("\n## 1. ").map_or("", |(_, steps)| steps);
+        let steps = steps.split("\n## Learned\n").next().unwrap_or_default();
+        let lines = format!("## 1. {steps}");
+        lines.trim_end().lines().map(str::to_owned).collect()
+    }
+
+    /// Was this typed, once the clusters stood?
+    pub(super) fn typed(&self, word: &str) -> bool {
+        self.page().iter().any(|line| line.starts_with("    ") && line.contains(word))
+    }
+}
+
+/// The values of a fact, in words.
+pub(super) fn told(facts: &[&Fact]) -> String {
+    let values: Vec<_> = facts.iter().map(ToString::to_string).collect();
+    values.join(", then ")
+}
+
+/// A time as people read it, in UTC.
+pub(super) fn date(seconds: u64) -> String {
+    let rfc3339 =
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
+    let minute = rfc3339.get(..16).unwrap_or(&rfc3339);
+    format!("{} UTC", minute.replace('T', " "))
+}

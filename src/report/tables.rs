@@ -1,0 +1,239 @@
+//! The journal's tables: what the notebook asks for, filled from the runs. What was not run says so.
+
+use super::blanks::{Grid, LEVELS, List, Rows, SCENARIOS, TARGETS, Target};
+use super::claims::{CLAIMS, Verdict};
+use super::run::{Run, date};
+use super::runs::{NOT_RUN, Runs};
+use super::ticks::{TOOLS, Tick};
+use crate::record::{Fact, Reading};
+
+/// A table with a title.
+pub(super) struct Table {
+    pub(super) title: String,
+    pub(super) header: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// Something that is ticked off, or not yet, and by what.
+pub(super) struct Ticked {
+    pub(super) done: bool,
+    pub(super) what: String,
+    pub(super) by: String,
+}
+
+/// The blanks below one title.
+pub(super) fn list(runs: &Runs, list: &List) -> Table {
+    let row = |(what, exercise, name): &(&str, &str, &str)| {
+        vec![(*what).to_owned(), runs.shown(exercise, name), (*exercise).to_owned()]
+    };
+    let rows = list.blanks.iter().map(row).collect();
+    table(list.title, &["", "seen", "exercise"], rows)
+}
+
+/// Figures of the same kind.
+pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
+    let row = |label: &str, cell: &dyn Fn(&str) -> String| {
+        let cells = grid.columns.iter().map(|column| cell(column));
+        std::iter::once(label.to_owned()).chain(cells).collect::<Vec<_>>()
+    };
+    let cells = |exercise: &str, name: &str| dash(runs.shown(exercise, name));
+    let rows: Vec<_> = match &grid.rows {
+        Rows::Named { exercise, pattern, rows } => {
+            let name =
+                |row: &str, column: &str| pattern.replace("{row}", row).replace("{column}", column);
+            let rows = rows.iter();
+            rows.map(|label| row(label, &|column| cells(exercise, &name(label, column)))).collect()
+        }
+        Rows::Exercises(exercises) => {
+            let exercises = exercises.iter();
+            exercises.map(|(label, one)| row(label, &|column| cells(one, column))).collect()
+        }
+        Rows::Steps(exercise) => {
+            let run = runs.of(exercise).filter(|run| run.passed());
+            let steps: Vec<_> = run.map(|run| run.steps().collect()).unwrap_or_default();
+            let of = |step: &&str| {
+                row(step, &|column| dash(runs.seen(exercise, |run| run.shown_in(step, column))))
+            };
+            let has_any = |row: &Vec<String>| row.iter().skip(1).any(|cell| cell != NOTHING);
+            let rows: Vec<_> = steps.iter().map(of).filter(has_any).collect();
+            match rows.is_empty() {
+                true => vec![row("", &|_| runs.seen(exercise, |_| None))],
+                false => rows,
+            }
+        }
+    };
+    let header: Vec<_> = [""].iter().chain(grid.columns).copied().collect();
+    table(grid.title, &header, rows)
+}
+
+const NOTHING: &str = "–";
+
+/// In a grid not every row has every figure.
+fn dash(shown: String) -> String {
+    if shown == "not in its record" { NOTHING.to_owned() } else { shown }
+}
+
+/// The scorecard of the drill: a figure, what it should be, and whether it is. What is to be improved
+/// is what was missed.
+pub(super) fn scorecard(runs: &Runs) -> Table {
+    let mut improve = Vec::new();
+    let mut judge = |target: &Target| {
+        let run = runs.of(target.exercise).filter(|run| run.passed());
+        let verdict = match run.and_then(|run| is_met(run, target)) {
+            Some(true) => "met",
+            Some(false) => "missed",
+            None => NOT_RUN,
+        };
+        if verdict != "met" {
+            improve.push(format!("{}: {verdict}", target.what));
+        }
+        let wanted = match target.below {
+            0 => "0".to_owned(),
+            seconds => format!("below {seconds} s"),
+        };
+        let shown = runs.shown(target.exercise, target.figure);
+        vec![target.what.to_owned(), shown, wanted, verdict.to_owned()]
+    };
+    let mut rows: Vec<_> = TARGETS.iter().map(&mut judge).collect();
+    let improve = match improve.is_empty() {
+        true => "none: every target was met".to_owned(),
+        false => improve.join("; "),
+    };
+    rows.push(vec!["improvements identified".to_owned(), improve, String::new(), String::new()]);
+    table("Scorecard", &["", "seen", "target", ""], rows)
+}
+
+fn is_met(run: &Run, target: &Target) -> Option<bool> {
+    let measured = run.measured().filter(|one| one.name == target.figure).last();
+    Some(match measured.map(|one| one.reading) {
+        Some(Reading::Micros(micros)) => *micros < u64::from(target.below) * 1_000_000,
+        Some(Reading::Count(count)) => *count <= u64::from(target.below),
+        Some(_) => return None,
+        None => match run.facts(target.figure).last()? {
+            Fact::Count(count) => *count <= u64::from(target.below),
+            _ => return None,
+        },
+    })
+}
+
+/// What the notebook says beside what the runs showed.
+pub(super) fn corrections(runs: &Runs) -> Table {
+    let rows = CLAIMS.iter().map(|claim| {
+        let proofs: Result<Vec<_>, _> =
+            claim.proofs.iter().map(|(exercise, proof)| runs.proof(exercise, proof)).collect();
+        let exercises: Vec<_> = claim.proofs.iter().map(|(exercise, _)| *exercise).collect();
+        let (verdict, because) = match proofs {
+            Err(missing) => (missing, String::new()),
+            Ok(proofs) => (claim.verdict.word().to_owned(), proofs.join(" · ")),
+        };
+        let mut by = exercises;
+        by.dedup();
+        let scenario = claim.scenario.to_owned();
+        vec![scenario, claim.said.to_owned(), verdict, because, by.join(", ")]
+    });
+    table(
+        "",
+        &["", "the notebook says", "verdict", "what the run showed", "exercise"],
+        rows.collect(),
+    )
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "✓ holds",
+            Self::Partly => "◐ holds in part",
+            Self::Wrong => "✗ does not hold",
+            Self::Figure => "≈ differs by run",
+        }
+    }
+}
+
+/// Every key figure of every run.
+pub(super) fn key_figures(runs: &Runs) -> Table {
+    let mut rows = Vec::new();
+    for run in runs.journal().filter(|run| run.passed()) {
+        for one in run.measured().filter(|one| one.key) {
+            let name = one.name.to_owned();
+            rows.push(vec![run.exercise(), one.step.to_owned(), name, run.figure(one.reading)]);
+        }
+    }
+    table("", &["exercise", "step", "figure", "seen"], rows)
+}
+
+/// Ticked where all of its exercises passed.
+pub(super) fn ticked(runs: &Runs, ticks: &[Tick]) -> Vec<Ticked> {
+    let tick = |(what, exercises): &Tick| {
+        let is_open = |exercise: &&str| !runs.passed(exercise);
+        let open: Vec<_> = exercises.iter().copied().filter(is_open).collect();
+        let by = match open.is_empty() {
+            true => exercises.join(", "),
+            false => format!("not yet passed: {}", open.join(", ")),
+        };
+        Ticked { done: open.is_empty(), what: (*what).to_owned(), by }
+    };
+    ticks.iter().map(tick).collect()
+}
+
+/// Ticked where a run that passed has used it.
+pub(super) fn tools(runs: &Runs) -> Vec<Ticked> {
+    let tool = |(what, word): &(&str, Option<&str>)| {
+        let Some(word) = word else {
+            let by = "no scenario uses it".to_owned();
+            return Ticked { done: false, what: (*what).to_owned(), by };
+        };
+        let users = runs.journal().filter(|run| run.passed() && run.typed(word));
+        let users: Vec<_> = users.map(Run::exercise).collect();
+        let by = if users.is_empty() { NOT_RUN.to_owned() } else { users.join(", ") };
+        Ticked { done: !users.is_empty(), what: (*what).to_owned(), by }
+    };
+    TOOLS.iter().map(tool).collect()
+}
+
+/// What the journal's runs ran on, and where.
+pub(super) fn environment(runs: &Runs) -> Table {
+    let said = |look: &dyn Fn(&Run) -> Vec<String>| {
+        let mut said: Vec<_> = runs.journal().flat_map(look).collect();
+        said.sort();
+        said.dedup();
+        if said.is_empty() { "not recorded".to_owned() } else { said.join("; ") }
+    };
+    let modes = |run: &Run| run.topologies().filter_map(mode).collect();
+    let server = |run: &Run| run.servers().into_iter().map(str::to_owned).collect();
+    let place = |run: &Run| match run.begin.place.is_empty() {
+        true => vec!["not recorded".to_owned()],
+        false => vec![run.begin.place.clone()],
+    };
+    let rows = [
+        ("PostgreSQL", said(&server)),
+        ("host", said(&|run| vec![run.begin.host.clone()])),
+        ("place: system, cores, engine or programs", said(&place)),
+        ("replication mode", said(&modes)),
+        ("dates", said(&|run| vec![date(run.begin.started).split(' ').take(1).collect()])),
+    ];
+    let rows = rows.into_iter().map(|(what, seen)| vec![what.to_owned(), seen]).collect();
+    table("", &["", ""], rows)
+}
+
+/// How a topology in words replicates: what comes after its last standby.
+fn mode(topology: &str) -> Option<String> {
+    let words = ["asynchronous", "synchronous_standby_names"];
+    let begin = words.iter().find_map(|word| topology.find(word))?;
+    topology.get(begin..).map(str::to_owned)
+}
+
+/// How far each level is: how many of its scenarios are completed.
+pub(super) fn levels(is_done: impl Fn(&str) -> bool) -> Vec<(&'static str, usize, usize)> {
+    let mut first = 0;
+    let count = |(title, size): (&'static str, usize)| {
+        let scenarios = SCENARIOS.iter().skip(first).take(size);
+        first += size;
+        (title, scenarios.filter(|scenario| is_done(scenario.number)).count(), size)
+    };
+    LEVELS.into_iter().map(count).collect()
+}
+
+fn table(title: &str, header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
+    Table { title: title.to_owned(), header, rows }
+}

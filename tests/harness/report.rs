@@ -1,0 +1,246 @@
+//! The report, from records alone: the journal of real ones, what becomes of hostile, newer, killed
+//! and missing ones. Method: `fixtures/records`, and records made here; no server runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use pretty_assertions::assert_eq;
+use replication_lab::record::{Begin, Entry, Event, FORMAT, Fact, Reading, file_name};
+use replication_lab::report::{self, Report};
+
+use crate::support::{Outcome, directory, lab, within_deadline};
+
+/// Records of two versions, one beside other tests, one of a run that was killed, one of the first
+/// format: the whole journal, as it is read.
+#[test]
+fn the_journal_of_real_records() {
+    let report = report::render(&fixtures()).unwrap();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("journal", report.journal));
+    assert!(!report.journal.contains("____"), "no blank is left");
+}
+
+/// The page needs no other file, no network and no script; every plot of the journal is in it.
+#[test]
+fn the_page_stands_alone() {
+    let report = report::render(&fixtures()).unwrap();
+    for word in ["<script", "<link", "<img", "<iframe", "@import", "url(", " src=", "javascript:"] {
+        assert!(!report.html.contains(word), "{word:?} is in the page");
+    }
+    let plots = report.html.matches("<svg ").count();
+    assert_eq!((plots, report.journal.matches("](plots/").count()), (report.plots.len(), plots));
+    assert!(plots > 0, "there are plots");
+    for (name, svg) in &report.plots {
+        assert!(report.journal.contains(&format!("(plots/{name})")), "{name} is in the journal");
+        assert!(svg.contains(">seconds</text>") || svg.contains("\nseconds\n"), "{name}: an axis");
+    }
+}
+
+/// What a record says is text, wherever it is shown.
+#[test]
+fn a_hostile_record_is_text() {
+    let hostile = "</details></pre></code></svg>\n\n    <script>alert(1)</script>\n\n<img src=x onerror=alert(1)> \
+                   ![x](http://example.org/x) [y](javascript:alert(1)) | `a` ~~~\n# b & &lt;";
+    let text = || hostile.to_owned();
+    let series = Reading::Series(vec![(0.0, 1.0), (1.0, 2.0)], text());
+    let events = [
+        Event::Step { title: text() },
+        Event::Provision { topology: text() },
+        Event::Ready { server_version: text() },
+        Event::Command { node: text(), line: text() },
+        Event::Sql { node: text(), text: text() },
+        Event::Fault { what: text() },
+        Event::Fact { name: text(), value: Fact::Text(text()) },
+        Event::Measure { name: text(), reading: Reading::Lsn(text()), key: true },
+        Event::Measure { name: text(), reading: series, key: false },
+        Event::Learn { sentence: text(), because: vec![text()] },
+        Event::End { passed: true },
+    ];
+    let head = Begin { about: text(), place: text(), host: text(), ..begin(&page(hostile), "17") };
+    let named = Begin { about: text(), ..begin("scenario_01_replication_lag@bulk_inserts", "17") };
+    let records = [record(&head, events.clone()), record(&named, events)];
+    let Report { html, journal, plots } = report::render(&records).unwrap();
+    for word in ["<script", "<img", "href=\"javascript", "href=\"http"] {
+        assert!(!html.contains(word), "{word:?} is in the page:\n{html}");
+    }
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "it is shown");
+    assert!(!plots.is_empty() && plots.iter().all(|(_, svg)| !svg.contains("<script")));
+    assert!(plots.iter().all(|(name, _)| !name.contains(['/', '<', ' '])));
+    // Within a block of code it stands as it is; everywhere else it is escaped.
+    let prose = journal.lines().filter(|line| !line.starts_with("    ")).collect::<String>();
+    assert!(!prose.contains("<script>") && prose.contains("\\<script\\>"), "it is escaped");
+}
+
+/// A run that failed or was killed has passed nothing: no completion, no learning, no figure.
+#[test]
+fn a_run_that_did_not_pass_proves_nothing() {
+    let page = "scenario_01_replication_lag@bulk_inserts";
+    let learned = || {
+        let (sentence, because) =
+            ("A standby lags behind while rows are written.".to_owned(), vec![]);
+        [Event::Step { title: "Rows".to_owned() }, Event::Learn { sentence, because }]
+    };
+    let failed = learned().into_iter().chain([Event::End { passed: false }]);
+    for (events, said) in [
+        (failed.collect::<Vec<_>>(), "01@bulk_inserts: failed, in the step \"Rows\""),
+        (learned().to_vec(), "01@bulk_inserts: unfinished, ended in the step \"Rows\""),
+    ] {
+        let (file, text) = record(&begin(page, "17.5"), events);
+        let journal = report::render(&[(file, text)]).unwrap().journal;
+        assert!(journal.contains(said), "{said:?} is missing in:\n{journal}");
+        assert!(journal.contains("0 exercises passed"), "{journal}");
+        assert!(!journal.contains("A standby lags behind"), "{journal}");
+    }
+}
+
+/// A scenario is completed when each of its exercises passed, and the certificate is for all ten.
+#[test]
+fn all_exercises_make_a_scenario() {
+    let pages = pages();
+    let passed = |page: &String| record(&begin(page, "17.5"), [Event::End { passed: true }]);
+    let all: Vec<_> = pages.iter().map(passed).collect();
+    let journal = report::render(&all).unwrap().journal;
+    assert!(journal.contains("- [x] **Beginner level** (3/3 scenarios)"), "{journal}");
+    let is_whole = journal.contains("10/10 scenarios");
+    assert_eq!(journal.contains("CERTIFICATE"), is_whole);
+    assert_eq!(journal.contains("Not yet: "), !is_whole);
+    let journal = report::render(all.get(1..).unwrap()).unwrap().journal;
+    assert!(journal.contains("- [ ] **Beginner level** (2/3 scenarios)"), "{journal}");
+    assert!(!journal.contains("CERTIFICATE"), "{journal}");
+}
+
+/// The newest version's run is the journal's, of two hosts the later one; one beside others counts
+/// less than one by itself.
+#[test]
+fn the_journal_takes_the_newest_version() {
+    let page = "scenario_04_manual_failover@promote";
+    let run = |postgres: &str, host: &str, alone: bool, started: u64, value: &str| {
+        let begin = Begin { host: host.to_owned(), alone, started, ..begin(page, postgres) };
+        let value = Fact::Text(value.to_owned());
+        let fact = Event::Fact { name: "rows of 1000 that are there".to_owned(), value };
+        record(&begin, [fact, Event::End { passed: true }])
+    };
+    let records = [
+        run("9.6", "local", true, 9, "ancient"),
+        run("17.5", "local", true, 1, "by itself"),
+        run("17.5", "container", false, 5, "beside others"),
+        run("15.1", "local", true, 9, "older"),
+    ];
+    let journal = report::render(&records).unwrap().journal;
+    assert!(journal.contains("| rows kept, of 1000 | by itself | 04@promote |"), "{journal}");
+    let change = "| 04@promote | rows of 1000 that are there | 15: older | 17: ";
+    assert!(journal.contains(change), "{journal}");
+}
+
+/// `lab report` writes page, journal and plots, and says where.
+#[test]
+fn the_program_renders_a_directory() {
+    within_deadline(async move {
+        let out = directory();
+        let ran = run(folder(), out.path())?;
+        assert_eq!((ran.status.code(), ran.stderr.as_slice()), (Some(0), [].as_slice()));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let page = out.path().join("report.html");
+        assert_eq!(said, format!("report in {}\n", page.display()));
+        let journal = std::fs::read_to_string(out.path().join("journal.md"))?;
+        let plot = journal.split("](").nth(1).and_then(|rest| rest.split(')').next());
+        assert!(out.path().join(plot.ok_or("a plot")?).is_file(), "{plot:?}");
+        assert!(std::fs::read_to_string(page)?.starts_with("<!DOCTYPE html>"));
+        Ok(())
+    });
+}
+
+/// No record, and one of a newer lab: the error names the directory or the file.
+#[test]
+fn records_that_cannot_be_read_are_named() {
+    within_deadline(async move {
+        let records = directory();
+        let out = records.path().join("report");
+        let none = run(records.path(), &out)?;
+        let newer = Begin { format: FORMAT + 1, ..begin("scenario_01_x@y", "17.5") };
+        let (file, text) = record(&newer, []);
+        std::fs::write(records.path().join(&file), text)?;
+        let refused = run(records.path(), &out)?;
+        let gone = run(records.path().join("nowhere"), &out)?;
+        let place = records.path().display().to_string();
+        for (ran, parts) in [
+            (none, ["no file *.ndjson", place.as_str(), "cargo lab"]),
+            (refused, [file.as_str(), "read it with a newer lab", "what to do"]),
+            (gone, ["nowhere", "No such file", "--records"]),
+        ] {
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert_eq!(ran.status.code(), Some(1), "{said}");
+            for part in parts {
+                assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+            }
+        }
+        assert!(!out.exists(), "nothing was written");
+        Ok(())
+    });
+}
+
+fn run(records: impl AsRef<Path>, out: &Path) -> Outcome<Output> {
+    let mut command = lab(&["report", "--records"]);
+    Ok(command.arg(records.as_ref()).arg("--out").arg(out).output()?)
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records")
+}
+
+fn fixtures() -> Vec<(String, String)> {
+    let names = names_in("fixtures/records").into_iter().filter(|name| name.ends_with(".ndjson"));
+    let read = |name: String| {
+        let text = std::fs::read_to_string(folder().join(&name));
+        (name, text.unwrap_or_else(|error| panic!("{error}")))
+    };
+    names.map(read).collect()
+}
+
+/// The pages of all exercises.
+fn pages() -> Vec<String> {
+    let names = names_in("snapshots").into_iter().filter(|name| name.contains('@'));
+    let mut pages: Vec<_> =
+        names.filter_map(|name| Some(name.split('.').next()?.to_owned())).collect();
+    pages.dedup();
+    pages
+}
+
+/// The names of the files in a folder of the checkout, in order.
+fn names_in(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> =
+        files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn page(test: &str) -> String {
+    format!("scenario_99_hostile@{test}")
+}
+
+fn begin(page: &str, postgres: &str) -> Begin {
+    Begin {
+        format: FORMAT,
+        page: page.to_owned(),
+        about: "What it is about".to_owned(),
+        postgres: postgres.to_owned(),
+        host: "local".to_owned(),
+        alone: true,
+        started: 1_795_622_763,
+        place: "somewhere".to_owned(),
+    }
+}
+
+fn record(begin: &Begin, events: impl IntoIterator<Item = Event>) -> (String, String) {
+    let events = [Event::Begin(begin.clone())].into_iter().chain(events);
+    let line = |(at_ms, event)| {
+        let line = serde_json::to_string(&Entry { at_ms, event });
+        line.unwrap_or_else(|error| panic!("{error}")) + "\n"
+    };
+    (file_name("record", 17, &begin.host), (0..).zip(events).map(line).collect())
+}
