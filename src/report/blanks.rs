@@ -177,6 +177,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
             "resolve_salvage",
             "rewind_conditions",
             "rewind_too_early",
+            "rewind_without_wal",
             "split_brain",
             "timeline",
         ],
@@ -297,13 +298,64 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         number: "06",
         title: "Heavy write load",
-        exercises: &[],
-        lists: &[List {
-            title: "Load test results",
-            blanks: &[
-                ("transactions per second", "06@pgbench", "processed"),
-                ("WAL generation rate", "06@pgbench", "WAL written"),
-                ("standby lag under load", "06@pgbench", "lag, largest"),
+        exercises: &[
+            "a_million_rows",
+            "cannot_keep_up",
+            "pgbench_load_four_clients",
+            "pgbench_load_one_client",
+            "pgbench_load_sixteen_clients",
+            "price_of_replicas",
+            "wal_per_row",
+        ],
+        lists: &[
+            List {
+                title: "Load test results, with four clients",
+                blanks: &[
+                    ("transactions per second", "06@pgbench_load_four_clients", "processed"),
+                    ("WAL generation rate", "06@pgbench_load_four_clients", "WAL written"),
+                    ("standby lag under load", "06@pgbench_load_four_clients", "lag, largest"),
+                ],
+            },
+            List {
+                title: "What replicas cost the primary",
+                blanks: &[
+                    ("no standby", "06@price_of_replicas", "processed with no standby"),
+                    ("one standby", "06@price_of_replicas", "processed with one standby"),
+                    ("two standbys", "06@price_of_replicas", "processed with two standbys"),
+                ],
+            },
+            List {
+                title: "WAL of a changed row",
+                blanks: &[
+                    (
+                        "first change of a page after a checkpoint",
+                        "06@wal_per_row",
+                        "spread, first change of a row",
+                    ),
+                    ("second change", "06@wal_per_row", "spread, second change of a row"),
+                    (
+                        "first change, many rows on each page",
+                        "06@wal_per_row",
+                        "packed, first change of a row",
+                    ),
+                ],
+            },
+        ],
+        grids: &[Grid {
+            title: "By number of clients",
+            rows: Rows::Exercises(&[
+                ("one", "06@pgbench_load_one_client"),
+                ("four", "06@pgbench_load_four_clients"),
+                ("sixteen", "06@pgbench_load_sixteen_clients"),
+            ]),
+            columns: &[
+                "processed",
+                "latency of a transaction, average",
+                "WAL written",
+                "lag, mean",
+                "lag, 95 %",
+                "lag, largest",
+                "from the end of the load until all was replayed",
             ],
         }],
         ..NONE
@@ -311,26 +363,56 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         number: "07",
         title: "Adding a second standby",
-        exercises: &[],
-        lists: &[List {
-            title: "Replication lag comparison, replay on one of them paused",
-            blanks: &[
-                ("standby1", "07@added_under_load", "lag of standby1, largest"),
-                ("standby2", "07@added_under_load", "lag of standby2, largest"),
-            ],
-        }],
+        exercises: &[
+            "added_under_load",
+            "cascade",
+            "copy_or_dump",
+            "reads_over_three",
+            "reconfigure",
+        ],
+        lists: &[
+            List {
+                title: "Replication lag comparison, replay on one of them paused",
+                blanks: &[
+                    ("standby1", "07@added_under_load", "lag of standby1, largest"),
+                    ("standby2", "07@added_under_load", "lag of standby2, largest"),
+                ],
+            },
+            List {
+                title: "Reads on one node and on three",
+                blanks: &[
+                    ("one node", "07@reads_over_three", "reads with one node"),
+                    ("three nodes", "07@reads_over_three", "reads with three nodes"),
+                ],
+            },
+        ],
         ..NONE
     },
     Scenario {
         number: "08",
         title: "Synchronous replication",
-        exercises: &[],
+        exercises: &[
+            "commit_levels",
+            "losses_are_found",
+            "remote_apply",
+            "standby_gone",
+            "standby_returns",
+            "what_a_commit_waits_for",
+            "who_counts",
+            "zero_loss",
+            "zero_loss_behind_a_cut",
+        ],
         lists: &[List {
             title: "Performance comparison",
             blanks: &[
                 ("asynchronous write time", "08@commit_levels", "asynchronous write time"),
                 ("synchronous write time", "08@commit_levels", "synchronous write time"),
-                ("performance impact, in percent", "08@commit_levels", "impact in percent"),
+                ("performance impact", "08@commit_levels", "impact of synchronous commits"),
+                (
+                    "performance impact, standby 20 ms away",
+                    "08@commit_levels",
+                    "impact of synchronous commits, slow link",
+                ),
             ],
         }],
         grids: &[Grid {
@@ -340,19 +422,24 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
                 pattern: "commit, {row}, {column}",
                 rows: &["off", "local", "remote_write", "on", "remote_apply"],
             },
-            columns: &["direct link, median", "slow link, median"],
+            columns: &[
+                "direct link, median",
+                "direct link, 99 %",
+                "slow link, median",
+                "slow link, 99 %",
+            ],
         }],
         ..NONE
     },
     Scenario {
         number: "09",
         title: "Replication monitoring",
-        exercises: &[],
+        exercises: &["blind_spots", "health_check", "lag", "primary", "queries", "slots"],
         ticks: &[(
             "Monitoring tools created",
             &[
                 ("custom lag queries", &["09@queries"]),
-                ("alert thresholds defined", &["09@thresholds"]),
+                ("alert thresholds defined", &["09@lag", "09@slots", "09@primary"]),
                 ("dashboard queries", &["09@queries", "09@blind_spots"]),
                 ("health check scripts", &["09@health_check"]),
             ],
@@ -362,25 +449,39 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         number: "10",
         title: "Disaster recovery drill",
-        exercises: &[],
-        lists: &[List {
-            title: "Recovery metrics",
-            blanks: &[
-                ("detection time", "10@drill", "detection"),
-                ("failover time", "10@drill", "failover"),
-                ("recovery time", "10@drill", "recovery"),
-                ("total downtime, as clients saw it", "10@drill", "total downtime"),
-                ("acked rows lost", "10@drill", "rows lost"),
-            ],
-        }],
+        exercises: &["drill", "drill_behind", "point_in_time"],
+        lists: &[
+            List {
+                title: "Recovery metrics",
+                blanks: &[
+                    ("detection time", "10@drill", "detection"),
+                    ("failover time", "10@drill", "failover"),
+                    ("recovery time", "10@drill", "recovery"),
+                    ("total downtime, as clients saw it", "10@drill", "total downtime"),
+                    ("acked orders lost", "10@drill", "orders lost"),
+                ],
+            },
+            List {
+                title: "The same with an asynchronous standby that is behind",
+                blanks: &[
+                    ("total downtime, as clients saw it", "10@drill_behind", "total downtime"),
+                    ("acked orders lost", "10@drill_behind", "orders lost"),
+                ],
+            },
+            List {
+                title: "Recovery of a dropped table to the moment before",
+                blanks: &[("recovery time", "10@point_in_time", "recovery")],
+            },
+        ],
         ..NONE
     },
 ];
 
 /// The scorecard of the drill.
-pub(super) const TARGETS: [Target; 4] = [
+pub(super) const TARGETS: [Target; 5] = [
     Target { what: "downtime", exercise: "10@drill", figure: "total downtime", below: 60 },
-    Target { what: "promotion", exercise: "10@drill", figure: "failover", below: 10 },
-    Target { what: "recovery", exercise: "10@drill", figure: "recovery", below: 30 },
-    Target { what: "acked rows lost", exercise: "10@drill", figure: "rows lost", below: 0 },
+    Target { what: "acked orders lost", exercise: "10@drill", figure: "orders lost", below: 0 },
+    Target { what: "promotion", exercise: "10@drill", figure: "promotion", below: 10 },
+    Target { what: "verification", exercise: "10@drill", figure: "verification", below: 30 },
+    Target { what: "whole drill", exercise: "10@drill", figure: "whole drill", below: 120 },
 ];

@@ -21,7 +21,7 @@ pub(super) const SKILLS: [(&str, &[Tick]); 3] = [
         &[
             ("perform manual failover", &["04@promote", "04@clean_rejoin"]),
             ("handle network issues", &["05@with_a_slot", "05@kinds", "05@flapping"]),
-            ("monitor under load", &["06@pgbench"]),
+            ("monitor under load", &["06@pgbench_load_four_clients"]),
             ("understand timelines", &["04@timeline", "04@split_brain"]),
             ("reconfigure topology", &["07@reconfigure"]),
         ],
@@ -31,7 +31,7 @@ pub(super) const SKILLS: [(&str, &[Tick]); 3] = [
         &[
             ("multi-standby setup", &["07@added_under_load", "07@cascade"]),
             ("synchronous replication", &["08@commit_levels", "08@standby_gone"]),
-            ("advanced monitoring", &["09@thresholds", "09@blind_spots"]),
+            ("advanced monitoring", &["09@slots", "09@primary", "09@blind_spots"]),
             ("disaster recovery", &["10@drill"]),
             ("performance tuning", &["06@price_of_replicas", "06@wal_per_row"]),
         ],
