@@ -117,7 +117,10 @@ async fn look(
         Ok(reached) => reached,
         Err(failures) => {
             let findings = failures.into_iter();
-            let finding = |one: reach::Unreached| Finding::new("connection", one.severity, one.why);
+            let finding = |one: reach::Unreached| Finding {
+                subject: Some(one.place),
+                ..Finding::new("connection", one.severity, one.why)
+            };
             return (None, findings.map(finding).collect());
         }
     };

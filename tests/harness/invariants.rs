@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 /// Modules from which everything can be rendered and judged without a server.
-const PURE: [&str; 11] = [
+const PURE: [&str; 14] = [
     "conf",
     "topology",
     "version",
@@ -18,6 +18,9 @@ const PURE: [&str; 11] = [
     "health",
     "health/observation",
     "synchronous",
+    "cli/check/formats",
+    "cli/check/passfile",
+    "cli/check/target",
 ];
 
 /// What a pure module does not know: a runtime, a process, a clock, a file, a node.
