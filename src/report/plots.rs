@@ -48,7 +48,7 @@ struct Wanted {
     moments: &'static [(&'static str, &'static str)],
 }
 
-const WANTED: [Wanted; 7] = [
+const WANTED: [Wanted; 11] = [
     Wanted {
         exercise: "01@bulk_inserts",
         title: "Lag while rows are inserted in bulk",
@@ -73,19 +73,21 @@ const WANTED: [Wanted; 7] = [
         panels: &[("lag", &[("lag", "lag")])],
         moments: &[],
     },
+    under_pgbench("06@pgbench_load_one_client", "One client: transactions, WAL and lag"),
+    under_pgbench("06@pgbench_load_four_clients", "Four clients: transactions, WAL and lag"),
+    under_pgbench("06@pgbench_load_sixteen_clients", "Sixteen clients: transactions, WAL and lag"),
     Wanted {
-        exercise: "06@pgbench",
-        title: "Under load: transactions, WAL and lag",
+        exercise: "06@a_million_rows",
+        title: "WAL and lag while a million rows are inserted",
         panels: &[
-            ("", &[("transactions", "transactions per second over time")]),
             ("WAL written", &[("WAL written", "WAL written over time")]),
             ("lag", &[("lag", "lag over time")]),
         ],
         moments: &[],
     },
     Wanted {
-        exercise: "06@a_million_rows",
-        title: "Lag while a million rows are inserted",
+        exercise: "06@cannot_keep_up",
+        title: "Lag while replay is held back, and after",
         panels: &[("lag", &[("lag", "lag over time")])],
         moments: &[],
     },
@@ -95,18 +97,37 @@ const WANTED: [Wanted; 7] = [
         panels: &[("lag", &[("standby1", "lag of standby1"), ("standby2", "lag of standby2")])],
         moments: &[],
     },
+    drilled("10@drill", "The drill, as clients saw it"),
+    drilled("10@drill_behind", "The drill with a standby that is behind, as clients saw it"),
+];
+
+const fn under_pgbench(exercise: &'static str, title: &'static str) -> Wanted {
     Wanted {
-        exercise: "10@drill",
-        title: "The drill, as clients saw it",
+        exercise,
+        title,
+        panels: &[
+            ("", &[("transactions", "transactions per second over time")]),
+            ("WAL written", &[("WAL written", "WAL written over time")]),
+            ("lag", &[("lag", "lag over time")]),
+        ],
+        moments: &[],
+    }
+}
+
+const fn drilled(exercise: &'static str, title: &'static str) -> Wanted {
+    Wanted {
+        exercise,
+        title,
         panels: &[("", &[("orders acked", "orders acked over time")])],
         moments: &[
+            ("crash", "time before the crash"),
             ("noticed", "detection"),
             ("promoted", "promotion"),
             ("first ack", "failover"),
             ("rejoined", "recovery"),
         ],
-    },
-];
+    }
+}
 
 /// Times that a commit takes.
 const LEVELS: &str = "08@commit_levels";
