@@ -60,22 +60,26 @@ pub(super) struct Options {
 /// What `lab check --help` says at its end.
 pub(super) const HELP: &str = "Examples:
   lab check 'host=db1 user=monitor dbname=postgres'
-  lab check --expect primary --standbys 2 postgresql://monitor@db1,db2/postgres
+  lab check --expect primary --standbys 2 postgresql://monitor@db1/postgres
+  lab check --standbys 2 'postgresql://monitor@db1,db2/postgres?target_session_attrs=primary'
   lab check 'host=db.example.org user=monitor sslmode=verify-full sslrootcert=system'
   lab check --warning 50MB --critical 500MB --warning slot=5GB 'host=db1 user=monitor'
   lab check --format prometheus 'host=db1 user=monitor' >replication.prom
 
-Any server from PostgreSQL 13 on, of either role, in a read-only transaction. The role needs pg_monitor
-and nothing else: CREATE ROLE monitor LOGIN PASSWORD '…' IN ROLE pg_monitor.
+Any server from PostgreSQL 13 on, of either role, in a read-only transaction. The role needs \
+pg_monitor and nothing else: CREATE ROLE monitor LOGIN PASSWORD '…' IN ROLE pg_monitor.
 
-The password comes from PGPASSWORD or the password file (PGPASSFILE, ~/.pgpass, chmod 600). TLS is as
-psql has it; a certificate must have the host's name as a subjectAltName. Of several hosts the first one
-that answers is looked at, and that alone: check each server by itself, and give --expect.
+The password comes from PGPASSWORD or the password file (PGPASSFILE, ~/.pgpass, chmod 600). TLS is \
+as psql has it; a certificate must have the host's name as a subjectAltName. Of several hosts the \
+first one that answers (and has target_session_attrs) is looked at, and that alone: check each \
+server by itself, and say what you --expect.
 
-Exit codes: 0 OK, 1 WARNING, 2 CRITICAL (also: nobody answers), 3 UNKNOWN (also: bad arguments, wrong
-password, TLS refused). Defaults: lag INFO above 1MB, WARNING above 10MB, CRITICAL above 100MB; slot
-(WAL held back) 1GB, 10GB; archive (files that wait) 10, 100; xmin (transactions) 10000000, 100000000.
-A MB is a million bytes.";
+Exit codes: 0 OK, 1 WARNING, 2 CRITICAL (also: nobody answers), 3 UNKNOWN (also: bad arguments, \
+wrong password, TLS refused).
+
+Usual levels: lag INFO above 1MB, WARNING above 10MB, CRITICAL above 100MB; slot (WAL held back) \
+1GB, 10GB; archive (files that wait) 10, 100; xmin (transactions) 10000000, 100000000. A MB is a \
+million bytes.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Role {
@@ -117,7 +121,10 @@ async fn look(
         Ok(reached) => reached,
         Err(failures) => {
             let findings = failures.into_iter();
-            let finding = |one: reach::Unreached| Finding::new("connection", one.severity, one.why);
+            let finding = |one: reach::Unreached| Finding {
+                subject: Some(one.place),
+                ..Finding::new("connection", one.severity, one.why)
+            };
             return (None, findings.map(finding).collect());
         }
     };

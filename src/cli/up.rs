@@ -119,6 +119,10 @@ async fn bring_up(
     let shop = cluster.primary().session_unnoted().await?;
     shop.run(SHOP).await?;
     shop.run(FILL).await?;
+    // A link that is cut at once must not leave a standby without a shop.
+    for standby in cluster.nodes().iter().skip(1) {
+        cluster.wait_for_catchup(standby.name()).await?;
+    }
     Ok(Sandbox::over(cluster, notebook, follows, news))
 }
 

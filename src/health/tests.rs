@@ -1,3 +1,5 @@
+//! The judgement, on values: every alert comes and goes, and nothing else does.
+
 use super::*;
 use crate::wal::Lsn;
 

@@ -69,13 +69,14 @@ pub(super) const TOOLS: [(&str, Option<&str>); 12] = [
 ];
 
 /// Learnings that surprise: an exercise, and how the sentence begins.
-pub(super) const EDGE_CASES: [(&str, &str); 13] = [
+pub(super) const EDGE_CASES: [(&str, &str); 14] = [
     ("03@statements", "A statement is refused for what it is"),
     ("03@variables", "A session that was open across a promotion"),
     ("03@standby_signal", "Who deletes standby.signal"),
     ("04@promote", "A promotion may skip ids"),
     ("04@clean_rejoin", "An old primary with nothing past the fork"),
     ("04@rewind_too_early", "Make a CHECKPOINT on the new primary"),
+    ("04@rewind_without_wal", "pg_rewind needs the WAL"),
     ("05@kinds", "One silent way is enough"),
     ("05@with_a_limit", "Beyond max_wal_size"),
     ("07@reconfigure", "Slots do not come with a promotion"),

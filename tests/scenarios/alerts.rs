@@ -25,8 +25,12 @@ const CHECKS: &str =
 /// A check, of whom, and how bad.
 type Said = (String, String, String);
 
-/// Makes the views on the primary.
+/// A role that may look, and nothing else.
+pub(crate) const MONITOR: &str = "CREATE ROLE monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor";
+
+/// Makes the views on the primary, and the role that both judges have.
 pub(crate) async fn install(writer: &Session) -> Result<()> {
+    writer.run(MONITOR).await?;
     for file in FILES {
         writer.run_file(file).await?;
     }
@@ -64,7 +68,7 @@ pub(crate) struct Judges {
 
 impl Judges {
     pub(crate) async fn of(node: &Node, thresholds: Thresholds) -> Result<Self> {
-        Ok(Self { session: node.session_unnoted().await?, thresholds })
+        Ok(Self { session: session_as(node, "monitor").await?, thresholds })
     }
 
     /// Waits until both say that this check is so, and the same of all others; gives what they say.

@@ -14,7 +14,7 @@ use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 use crate::support::Lab;
 
 /// How many writers there are.
-pub(crate) const WRITERS: u64 = 4;
+pub(crate) const WRITERS: usize = 4;
 
 const WHO: &str = "SELECT current_setting('cluster_name')";
 
@@ -24,7 +24,7 @@ pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluste
     let writer = pair.primary().session().await?;
     writer.run_file("fixtures/sql/shop.sql").await?;
     writer.run("SELECT fill_shop(10)").await?;
-    let writers = Writers::start(&pair, 4);
+    let writers = Writers::start(&pair, WRITERS);
     writers.wait_for_acks(lab.scaled(200)).await?;
     Ok((pair, writers))
 }
@@ -49,7 +49,7 @@ pub(crate) async fn wait_for_waiting(looker: &Session, what: &str) -> Result<()>
     until(&format!("all writers show {what}"), PATIENCE, || async {
         let waiting = looker.count(&sql).await?;
         let some = Seen::NotYet(format!("{waiting} do"));
-        Ok(if waiting >= WRITERS { Seen::Done(()) } else { some })
+        Ok(if waiting >= WRITERS as u64 { Seen::Done(()) } else { some })
     })
     .await
 }

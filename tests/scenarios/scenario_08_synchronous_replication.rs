@@ -1,10 +1,9 @@
 //! Scenario 08: synchronous replication. What a commit waits for, who counts as having it, what happens
 //! when nobody does, and what it buys: no acknowledged commit is lost with the primary.
 //!
-//! For those who come from `MySQL`: this is not semi-synchronous replication, which goes on without its
-//! replica after a timeout. Here a commit waits for as long as it takes, `statement_timeout` or not, and
-//! each transaction says with `synchronous_commit` what it waits for: the standby's receipt, or that its
-//! reads show it.
+//! For those who come from `MySQL`: semi-synchronous replication goes on without its replica after a
+//! timeout. Here a commit waits until somebody confirms or somebody intervenes, and what is to be
+//! confirmed, receipt or replay, is for each session to say: `synchronous_commit`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -398,7 +397,7 @@ fn zero_loss_behind_a_cut(#[context] test: Context) {
         lab.step("What the new primary has");
         let verdict = verdict(lab, &pair, &ledger).await?;
         let none = lab.must_be("lost, unexpected, twice", verdict.wrong(), [0_u64; 3]);
-        let all = ledger.count(Outcome::Unknown) >= WRITERS;
+        let all = ledger.count(Outcome::Unknown) >= WRITERS as u64;
         let all = lab.must_be("did every writer wait for an answer in vain", all, true);
         let there = verdict.recovered.len() as u64;
         let there = lab.must_be("orders without an answer that are there", there, 0_u64);

@@ -10,15 +10,13 @@ use replication_lab::health::{Expected, Severity, Thresholds};
 use replication_lab::{Shutdown, Topology};
 use rstest::{Context, rstest};
 
-use crate::alerts::{Judges, install, install_with, look_as, session_as, verdicts};
+use crate::alerts::{Judges, MONITOR, install, install_with, look_as, session_as, verdicts};
 use crate::monitoring::{
     DASHBOARD, HISTORY, HOLDER, SLOTS, STANDBY, USUAL_BYTES, USUAL_LAG, WAL, archive, fill, held,
     held_at_the_start, impatient, line, low_lag, message, rule, status, tidy, wait_for_count,
     wait_for_idleness,
 };
 use crate::support::{Lab, scenario};
-
-const MONITOR: &str = "CREATE ROLE monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor";
 
 /// One set of queries answers for every version and either role.
 ///
@@ -31,7 +29,6 @@ fn queries(#[context] test: Context) {
         let pair = lab.start(Topology::pair()).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let writer = primary.session().await?;
-        writer.run(MONITOR).await?;
         install(&writer).await?;
         wait_for_no_lag(&writer, "standby1").await?;
         let (above, below) =

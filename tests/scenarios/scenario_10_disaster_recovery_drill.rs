@@ -40,6 +40,7 @@ fn drill(#[context] test: Context) {
         lab.must_be("what a health check says", &seen, "OK");
 
         lab.step("The primary's server crashes, and a health check notices");
+        lab.measure("time before the crash", began.elapsed());
         let crashed = Instant::now();
         primary.crash().await?;
         let seen = wait_for_health(primary, Severity::Critical).await?;
@@ -100,6 +101,7 @@ fn drill_behind(#[context] test: Context) {
         writers.wait_for_acks(early + lab.scaled(100)).await?;
 
         lab.step("The primary's server crashes, and a health check notices");
+        lab.measure("time before the crash", began.elapsed());
         let crashed = Instant::now();
         primary.crash().await?;
         let late = writers.acked();

@@ -27,6 +27,8 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 pub(super) struct Unreached {
     pub(super) severity: Severity,
     pub(super) why: String,
+    /// Which one of the servers.
+    pub(super) place: String,
 }
 
 /// A session, and where it is.
@@ -42,22 +44,28 @@ pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Ve
         let attempt = Attempt { target, place, until: Instant::now() + share };
         match timeout(share, attempt.run()).await {
             Ok(Ok(session)) => return Ok((session, place.to_string())),
-            Ok(Err(failure)) => failures.push(failure),
+            Ok(Err(failure)) => failures.push(failure.at(place)),
             Err(_) => {
                 let why = format!("no answer from {place} within {:.1} s", share.as_secs_f64());
-                failures.push(critical(why));
+                failures.push(critical(why).at(place));
             }
         }
     }
     Err(failures)
 }
 
+impl Unreached {
+    fn at(self, place: &Place) -> Self {
+        Self { place: place.to_string(), ..self }
+    }
+}
+
 fn critical(why: String) -> Unreached {
-    Unreached { severity: Severity::Critical, why }
+    Unreached { severity: Severity::Critical, why, place: String::new() }
 }
 
 fn unknown(why: String) -> Unreached {
-    Unreached { severity: Severity::Unknown, why }
+    Unreached { severity: Severity::Unknown, why, place: String::new() }
 }
 
 struct Attempt<'a> {
@@ -249,12 +257,16 @@ fn is_about_tls(error: &Error, way: Way) -> bool {
     }
 }
 
+/// Is it the network's doing, or the server's? What rustls refuses comes as an error of a socket too.
 fn is_io(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            // What rustls says comes as an error of a socket too.
-            return io.get_ref().is_none();
+            return io.kind() != std::io::ErrorKind::InvalidData;
+        }
+        let closed = inner.downcast_ref::<tokio_postgres::Error>();
+        if closed.is_some_and(tokio_postgres::Error::is_closed) {
+            return true;
         }
         cause = inner.source();
     }

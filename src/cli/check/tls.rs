@@ -102,11 +102,10 @@ impl Trust {
         match self.chains.verify_server_cert(certificate, others, name, &[], now) {
             Ok(_) => Ok(()),
             Err(Error::InvalidCertificate(why)) if is_about_the_name(&why) => Ok(()),
-            Err(Error::InvalidCertificate(why))
-                if is_about_being_a_root(&why)
-                    && self.roots.iter().any(|root| root == certificate) =>
-            {
-                Ok(())
+            Err(Error::InvalidCertificate(why)) if is_about_being_a_root(&why) => {
+                let is_ours = self.roots.iter().any(|root| root == certificate);
+                let stranger = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+                is_ours.then_some(()).ok_or(stranger)
             }
             Err(error) => Err(error),
         }

@@ -15,6 +15,7 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
             "resolve_salvage",
             "rewind_conditions",
             "rewind_too_early",
+            "rewind_without_wal",
             "split_brain",
             "timeline",
         ],

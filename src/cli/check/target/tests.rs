@@ -1,3 +1,5 @@
+//! Connection strings, URIs and variables as people write them.
+
 use pretty_assertions::assert_eq;
 
 use super::*;
