@@ -129,6 +129,7 @@ pub(super) const CLAIMS: [Claim; 40] = [
             ("02@scaling", Learned("Readers can be spread")),
             ("02@scaling", Seen("reads with one node")),
             ("02@scaling", Seen("reads with two nodes")),
+            ("07@reads_over_three", Seen("reads with three nodes")),
         ],
     ),
     claim(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::NOTES;
-use super::blanks::{LEVELS, SCENARIOS, Scenario};
+use super::blanks::{LEVELS, Scenario, scenarios};
 use super::plots::Drawn;
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs, evidence};
@@ -67,17 +67,20 @@ struct Exercise {
 
 /// Writes the journal of these runs.
 pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
-    let done = |number: &str| is_completed(runs, number);
-    let missing: Vec<_> =
-        SCENARIOS.iter().map(|scenario| scenario.number).filter(|number| !done(number)).collect();
+    let is_open = |scenario: &&Scenario| !is_completed(runs, scenario);
+    let missing: Vec<_> = scenarios().filter(is_open).map(|scenario| scenario.number).collect();
+    let progress = LEVELS.map(|(title, scenarios)| {
+        let open = scenarios.iter().filter(is_open).count();
+        (title, scenarios.len() - open, scenarios.len())
+    });
     let passed = || runs.journal().filter(|run| run.passed());
     let journal = Journal {
         postgres: postgres(runs),
         began: date(runs.journal().map(|run| run.begin.started).min().unwrap_or_default()),
         updated: date(runs.journal().map(Run::ended).max().unwrap_or_default()),
         has_crowded: runs.journal().any(|run| !run.begin.alone),
-        progress: tables::levels(done),
-        completed: SCENARIOS.len() - missing.len(),
+        progress: progress.into(),
+        completed: scenarios().count() - missing.len(),
         passed: passed().count(),
         deep_dives: tables::ticked(runs, &DEEP_DIVES),
         levels: levels(runs, drawn),
@@ -97,20 +100,18 @@ pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
 }
 
 /// A scenario is completed when every exercise of it passed.
-fn is_completed(runs: &Runs, number: &str) -> bool {
-    let scenario = SCENARIOS.iter().find(|scenario| scenario.number == number);
-    let all_of = |scenario: &Scenario| {
-        let passed = |test: &&'static str| runs.passed(&format!("{number}@{test}"));
-        !scenario.exercises.is_empty() && scenario.exercises.iter().all(passed)
-    };
-    scenario.is_some_and(all_of) && runs.of_scenario(number).all(Run::passed)
+fn is_completed(runs: &Runs, scenario: &Scenario) -> bool {
+    let number = scenario.number;
+    let passed = |test: &str| runs.passed(&format!("{number}@{test}"));
+    !scenario.exercises.is_empty()
+        && scenario.exercises.iter().all(|test| passed(test))
+        && runs.of_scenario(number).all(Run::passed)
 }
 
 fn levels(runs: &Runs, drawn: &[Drawn]) -> Vec<(&'static str, Vec<Chapter>)> {
-    let mut scenarios = SCENARIOS.iter();
-    let level = |(title, size): (&'static str, usize)| {
-        let chapters = scenarios.by_ref().take(size);
-        (title, chapters.map(|scenario| chapter(runs, drawn, scenario)).collect())
+    let level = |(title, scenarios): (&'static str, &'static [Scenario])| {
+        let chapters = scenarios.iter().map(|scenario| chapter(runs, drawn, scenario));
+        (title, chapters.collect())
     };
     LEVELS.into_iter().map(level).collect()
 }
@@ -119,7 +120,7 @@ fn chapter(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Chapter {
     let number = scenario.number;
     let of_it: Vec<_> = runs.of_scenario(number).collect();
     let or_not_run = |shown: Option<String>| shown.unwrap_or_else(|| NOT_RUN.to_owned());
-    let completed = is_completed(runs, number);
+    let completed = is_completed(runs, scenario);
     let took: Duration = of_it.iter().map(|run| run.took()).sum();
     let ended = of_it.iter().map(|run| run.ended()).max().filter(|_| completed);
     let mut tables: Vec<_> = scenario.lists.iter().map(|list| tables::list(runs, list)).collect();

@@ -1,6 +1,6 @@
 //! The journal's tables: what the notebook asks for, filled from the runs. What was not run says so.
 
-use super::blanks::{Grid, LEVELS, List, Rows, SCENARIOS, TARGETS, Target};
+use super::blanks::{Grid, List, Rows, TARGETS, Target};
 use super::claims::{CLAIMS, Verdict};
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs};
@@ -220,17 +220,6 @@ fn mode(topology: &str) -> Option<String> {
     let words = ["asynchronous", "synchronous_standby_names"];
     let begin = words.iter().find_map(|word| topology.find(word))?;
     topology.get(begin..).map(str::to_owned)
-}
-
-/// How far each level is: how many of its scenarios are completed.
-pub(super) fn levels(is_done: impl Fn(&str) -> bool) -> Vec<(&'static str, usize, usize)> {
-    let mut first = 0;
-    let count = |(title, size): (&'static str, usize)| {
-        let scenarios = SCENARIOS.iter().skip(first).take(size);
-        first += size;
-        (title, scenarios.filter(|scenario| is_done(scenario.number)).count(), size)
-    };
-    LEVELS.into_iter().map(count).collect()
 }
 
 fn table(title: &str, header: &[&str], rows: Vec<Vec<String>>) -> Table {

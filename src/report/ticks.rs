@@ -21,7 +21,7 @@ pub(super) const SKILLS: [(&str, &[Tick]); 3] = [
         &[
             ("perform manual failover", &["04@promote", "04@clean_rejoin"]),
             ("handle network issues", &["05@with_a_slot", "05@kinds", "05@flapping"]),
-            ("monitor under load", &["06@pgbench_load_four_clients"]),
+            ("monitor under load", &["06@pgbench_load_four_clients", "06@a_million_rows"]),
             ("understand timelines", &["04@timeline", "04@split_brain"]),
             ("reconfigure topology", &["07@reconfigure"]),
         ],
@@ -32,7 +32,7 @@ pub(super) const SKILLS: [(&str, &[Tick]); 3] = [
             ("multi-standby setup", &["07@added_under_load", "07@cascade"]),
             ("synchronous replication", &["08@commit_levels", "08@standby_gone"]),
             ("advanced monitoring", &["09@slots", "09@primary", "09@blind_spots"]),
-            ("disaster recovery", &["10@drill"]),
+            ("disaster recovery", &["10@drill", "10@drill_behind", "10@point_in_time"]),
             ("performance tuning", &["06@price_of_replicas", "06@wal_per_row"]),
         ],
     ),
@@ -47,7 +47,7 @@ pub(super) const DEEP_DIVES: [Tick; 7] = [
     ("recovery from bulk data drift", &["04@bulk_drift"]),
     ("read-only variables: recovery mode against settings", &["03@variables"]),
     ("recovery mode: what standby.signal does", &["03@standby_signal"]),
-    ("a standby's setup, against START SLAVE", &["07@added_under_load"]),
+    ("a standby's setup, against START SLAVE", &["07@added_under_load", "05@kinds"]),
     ("pg_basebackup against a dump", &["07@copy_or_dump"]),
     ("what pg_basebackup does, phase by phase", &["07@added_under_load"]),
 ];
@@ -69,13 +69,19 @@ pub(super) const TOOLS: [(&str, Option<&str>); 12] = [
 ];
 
 /// Learnings that surprise: an exercise, and how the sentence begins.
-pub(super) const EDGE_CASES: [(&str, &str); 8] = [
+pub(super) const EDGE_CASES: [(&str, &str); 14] = [
     ("03@statements", "A statement is refused for what it is"),
     ("03@variables", "A session that was open across a promotion"),
     ("03@standby_signal", "Who deletes standby.signal"),
     ("04@promote", "A promotion may skip ids"),
     ("04@clean_rejoin", "An old primary with nothing past the fork"),
     ("04@rewind_too_early", "Make a CHECKPOINT on the new primary"),
+    ("04@rewind_without_wal", "pg_rewind needs the WAL"),
     ("05@kinds", "One silent way is enough"),
     ("05@with_a_limit", "Beyond max_wal_size"),
+    ("07@reconfigure", "Slots do not come with a promotion"),
+    ("08@standby_gone", "Cancelled, it is committed all the same"),
+    ("08@who_counts", "A rule that wants more standbys than it names"),
+    ("09@blind_spots", "What was received is replayed, says a standby"),
+    ("10@drill_behind", "Everything is green afterwards"),
 ];
