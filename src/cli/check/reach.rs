@@ -41,7 +41,8 @@ pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Ve
         let others = u32::try_from(target.places.len() - index).unwrap_or(1);
         let share = until.saturating_duration_since(Instant::now()) / others;
         let share = target.patience.map_or(share, |patience| patience.min(share));
-        let attempt = Attempt { target, place, until: Instant::now() + share };
+        // The server that takes connections and says nothing is told apart a moment before the end.
+        let attempt = Attempt { target, place, until: Instant::now() + share.mul_f64(0.95) };
         match timeout(share, attempt.run()).await {
             Ok(Ok(session)) => return Ok((session, place.to_string())),
             Ok(Err(failure)) => failures.push(failure.at(place)),
@@ -206,8 +207,11 @@ impl Attempt<'_> {
                 _ => unknown(why),
             };
         }
+        if error.is_deadline() {
+            return critical(format!("{} takes connections and says nothing", self.place));
+        }
         let why = format!("connecting to {}: {}", self.place, causes(error));
-        if error.is_deadline() || is_io(error) { critical(why) } else { unknown(why) }
+        if is_io(error) { critical(why) } else { unknown(why) }
     }
 }
 
