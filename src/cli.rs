@@ -124,12 +124,12 @@ const UP: &str = "Examples:
 
 While it runs, try this:
   load 10        then cut 1: the lag grows, and what the slot keeps; heal 1
-  load 10        then crash primary, and promote 1: the clients find it by themselves
+  load 10        then crash primary, promote 1: the clients find it by themselves
   start primary  two servers take writes: a split brain
   stop primary   then rewind primary: the old one follows the new one
   help           lists all that can be typed
 
-A learner's first look: paste the psql lines that it prints into two other terminals.";
+First of all, paste the psql lines that it prints into two other terminals.";
 
 /// Where nodes run.
 #[derive(Debug, Args)]

@@ -46,12 +46,12 @@ pub(super) enum Verb {
 
 /// Every verb, as one would type it, and what it is for.
 const VERBS: [(&str, &str); 21] = [
-    ("cut 1", "no byte passes between standby1 and its upstream; nobody is told"),
-    ("cut 1 to-standby", "one way only: no WAL arrives; or to-upstream: no report comes back"),
+    ("cut 1", "no byte passes to and from standby1; nobody is told"),
+    ("cut 1 to-standby", "one way: no WAL arrives; to-upstream: no report comes back"),
     ("slow 1 20ms", "every byte takes so much longer, each way"),
     ("throttle 1 10kB", "so many bytes pass in a second"),
-    ("reset 1", "ends the connections of standby1's link, as a router that forgot them"),
-    ("heal 1", "takes the faults off the link; heal takes them off all links"),
+    ("reset 1", "ends standby1's connections, as a router that forgot them"),
+    ("heal 1", "takes the faults off its link; heal alone off all links"),
     ("freeze 1", "the server keeps its sockets and does not run (SIGSTOP)"),
     ("thaw 1", "and goes on"),
     ("crash primary", "kills the postmaster (SIGKILL)"),
