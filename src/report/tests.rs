@@ -68,7 +68,7 @@ fn every_blank_is_a_figure_or_a_fact_of_a_page() {
         }
     }
     asked.extend(TARGETS.iter().map(|target| (target.exercise, target.figure.to_owned())));
-    for (exercise, name) in asked.into_iter() {
+    for (exercise, name) in asked {
         let page = pages.get(exercise).unwrap_or_else(|| panic!("{exercise} has no page"));
         assert!(page.contains(&format!("\n- {name}: ")), "{exercise} has no {name:?}");
     }
