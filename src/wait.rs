@@ -150,7 +150,7 @@ mod tests {
         stays("it is dark", watched, || std::future::ready(Ok(Seen::Done(())))).await.unwrap();
         assert!(started.elapsed() >= watched);
         let mut looks = 0;
-        let changed = stays("it is dark", watched, || {
+        let changed = stays("it is dark", PATIENCE, || {
             looks += 1;
             let light = Seen::NotYet("a light".to_owned());
             std::future::ready(Ok(if looks < 3 { Seen::Done(()) } else { light }))

@@ -123,7 +123,7 @@ async fn bring_up(
     for standby in cluster.nodes().iter().skip(1) {
         cluster.wait_for_catchup(standby.name()).await?;
     }
-    Ok(Sandbox::over(cluster, notebook, follows, news))
+    Ok(Sandbox::over(cluster, notebook, follows, news).await)
 }
 
 /// Puts on what the arguments say, tells how to connect, and does what is typed.

@@ -116,7 +116,7 @@ fn commit_levels(#[context] test: Context) {
         let primary = pair.primary();
 
         lab.step("Over a direct link");
-        let times = commit_times(lab, primary, "direct link", lab.scaled(150)).await?;
+        let times = commit_times(lab, primary, "direct link", lab.scaled(100)).await?;
         let [_, asynchronous, _, synchronous, _] = times.map(|times| times.median);
         lab.key_figure("asynchronous write time", asynchronous);
         lab.key_figure("synchronous write time", synchronous);
@@ -125,7 +125,7 @@ fn commit_levels(#[context] test: Context) {
 
         lab.step("Over a slow link");
         let slow = pair.link("standby1")?.latency(ONE_WAY);
-        let times = commit_times(lab, primary, "slow link", lab.scaled(12)).await?;
+        let times = commit_times(lab, primary, "slow link", lab.scaled(10)).await?;
         slow.heal();
         let [_, asynchronous, _, synchronous, _] = times.map(|times| times.median);
         lab.key_figure("synchronous write time, slow link", synchronous);

@@ -142,7 +142,7 @@ impl Sandbox {
             ),
             Ok(Err(never)) => Answer::new(
                 format!("{did}; {name} does not stream from {upstream}: {never}"),
-                format!("stop {name}, then rewind {name}: it has WAL that {upstream} has not"),
+                format!("stop {name}, then rewind {name}; or rebuild {name}, where WAL is missing"),
             ),
             Err(late) => Answer::new(
                 format!("{did}; {name} does not stream from {upstream} yet: {}", one_line(&late)),

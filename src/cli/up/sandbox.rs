@@ -70,15 +70,15 @@ impl Answer {
 }
 
 impl Sandbox {
-    /// Over a cluster whose standbys follow `upstreams`, and which notes in `notebook`.
-    pub(super) fn over(
+    /// Over a cluster in which these nodes follow those, and which notes in `notebook`.
+    pub(super) async fn over(
         cluster: Cluster,
         notebook: Notebook,
         follows: BTreeMap<String, String>,
         news: mpsc::UnboundedSender<String>,
     ) -> Self {
         let state = State { follows, next_order: workload::FIRST, ..State::default() };
-        let watch = Watch::over(&cluster);
+        let watch = Watch::over(&cluster).await;
         Self { cluster: Arc::new(cluster), news, notebook, watch, state: Mutex::new(state) }
     }
 

@@ -59,14 +59,14 @@ const VERBS: [(&str, &str); 21] = [
     ("start 1", "starts it again, as what it was"),
     ("promote 1", "makes a standby a primary, on a new timeline"),
     ("follow 2 1", "lets standby2 follow standby1"),
-    ("rewind primary", "makes a stopped node a standby of the new primary, with pg_rewind"),
-    ("rebuild primary", "the same with pg_basebackup"),
+    ("rewind primary", "makes a stopped node follow the new primary: pg_rewind"),
+    ("rebuild primary", "the same with a new copy of everything: pg_basebackup"),
     ("load 10", "places orders for 10 seconds, and says what became of them"),
     ("sync 'ANY 1 (*)'", "sets synchronous_standby_names; sync off empties it"),
     ("status", "every node: timeline, role, state, lag, what its slot keeps"),
     ("log 1", "the last lines of a server's log"),
     ("psql", "the psql lines and connection strings again"),
-    ("quit", "takes all servers away; so do Ctrl-C and the end of the input"),
+    ("quit", "takes all away, as Ctrl-C and the end of the input do"),
 ];
 
 /// The longest load, in seconds.
@@ -280,5 +280,6 @@ mod tests {
         for (line, _) in VERBS {
             assert!(matches!(read(line), Ok(Some(_))), "{line}");
         }
+        assert!(help().lines().all(|line| line.len() < 80), "it fits on a terminal");
     }
 }

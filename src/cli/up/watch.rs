@@ -113,9 +113,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn over(cluster: &Cluster) -> Self {
-        let nobody = Seen { pulse: Pulse::Answers, last: None };
-        let seen = vec![(Instant::now(), nobody); cluster.nodes().len()];
+    /// Begins with a look at each, so that nothing is ever shown of which nothing is known.
+    pub(super) async fn over(cluster: &Cluster) -> Self {
+        let first = join_all(cluster.nodes().iter().map(Look::at_node)).await;
+        let seen = first.into_iter().map(|seen| (Instant::now(), seen)).collect();
         let seen = Arc::new(Mutex::new(seen));
         let mut tasks = JoinSet::new();
         for (index, node) in cluster.nodes().iter().enumerate() {
