@@ -39,16 +39,16 @@ pub(super) struct Mark {
 }
 
 /// Series that belong together.
-struct Wanted {
-    exercise: &'static str,
+pub(super) struct Wanted {
+    pub(super) exercise: &'static str,
     title: &'static str,
     /// The title of each panel's axis; and in it the names of lines and the series they show.
-    panels: &'static [(&'static str, &'static [(&'static str, &'static str)])],
+    pub(super) panels: &'static [(&'static str, &'static [(&'static str, &'static str)])],
     /// Moments: what a plot calls them, and the figure that was noted then.
-    moments: &'static [(&'static str, &'static str)],
+    pub(super) moments: &'static [(&'static str, &'static str)],
 }
 
-const WANTED: [Wanted; 11] = [
+pub(super) const WANTED: [Wanted; 11] = [
     Wanted {
         exercise: "01@bulk_inserts",
         title: "Lag while rows are inserted in bulk",

@@ -8,6 +8,7 @@ use pretty_assertions::assert_eq;
 
 use super::blanks::{Rows, TARGETS, scenarios};
 use super::claims::{CLAIMS, Proof};
+use super::plots::WANTED;
 use super::ticks::{DEEP_DIVES, EDGE_CASES, SKILLS};
 
 /// Pages by exercise, those of all versions together.
@@ -71,6 +72,21 @@ fn every_blank_is_a_figure_or_a_fact_of_a_page() {
     for (exercise, name) in asked {
         let page = pages.get(exercise).unwrap_or_else(|| panic!("{exercise} has no page"));
         assert!(page.contains(&format!("\n- {name}: ")), "{exercise} has no {name:?}");
+    }
+}
+
+#[test]
+fn every_plot_shows_what_a_page_has_measured() {
+    let pages = pages();
+    for wanted in &WANTED {
+        let series = wanted.panels.iter().flat_map(|(_, lines)| lines.iter());
+        let names = series.chain(wanted.moments).map(|(_, name)| name);
+        let page = pages.get(wanted.exercise);
+        let page = page.unwrap_or_else(|| panic!("{} has no page", wanted.exercise));
+        for name in names {
+            let is_there = page.contains(&format!("\n- {name}: ‹"));
+            assert!(is_there, "{} measures no {name:?}", wanted.exercise);
+        }
     }
 }
 
