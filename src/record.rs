@@ -265,6 +265,9 @@ impl fmt::Display for Reading {
         match self {
             Self::Micros(micros) => scaled(f, *micros as f64, &["µs", "ms", "s"]),
             Self::Bytes(bytes) => scaled(f, *bytes as f64, &["B", "kB", "MB", "GB", "TB"]),
+            Self::Rate(rate, what) if what == "bytes" => {
+                scaled(f, *rate, &["B/s", "kB/s", "MB/s", "GB/s"])
+            }
             Self::Rate(rate, what) if *rate < 10.0 => write!(f, "{rate:.2} {what}/s"),
             Self::Rate(rate, what) => write!(f, "{} {what}/s", grouped(*rate)),
             Self::Count(count) => f.write_str(&grouped(*count as f64)),
@@ -391,6 +394,7 @@ mod tests {
             (Reading::Bytes(29_465_016), "29.5 MB"),
             (Reading::Rate(121_000.4, "rows".into()), "121 000 rows/s"),
             (Reading::Rate(1.5, "rows".into()), "1.50 rows/s"),
+            (Reading::Rate(345_453.0, "bytes".into()), "345.5 kB/s"),
             (Reading::Count(1_000), "1 000"),
             (Reading::Percent(-12.34), "-12.3 %"),
             (Reading::Percent(12_345.6), "12 346 %"),
