@@ -13,10 +13,11 @@ use crate::error::Result;
 use crate::host::Script;
 use crate::topology::Topology;
 
-/// Never writes over a file that is there, and never leaves half of one (manual: Setting Up WAL
-/// Archiving).
-const ARCHIVE: &str = "mkdir -p ../archive && test ! -f ../archive/%f && \
-                       cp %p ../archive/%f.new && mv ../archive/%f.new ../archive/%f";
+/// Never writes over a file that is there, never leaves half of one, and takes one that is there already
+/// for archived if it is the same (manual: Setting Up WAL Archiving).
+const ARCHIVE: &str = "mkdir -p ../archive && if test -f ../archive/%f; \
+                       then cmp -s %p ../archive/%f; \
+                       else cp %p ../archive/%f.new && mv ../archive/%f.new ../archive/%f; fi";
 
 impl Topology {
     /// Every node archives its WAL on its own machine when it is a primary.

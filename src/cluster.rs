@@ -233,7 +233,8 @@ impl Cluster {
         self.rebuild_with(node, "").await
     }
 
-    /// The same with more options of `pg_basebackup`, such as `--max-rate=8M`.
+    /// The same with more options of `pg_basebackup`, such as `--max-rate=8M`. They become part of a
+    /// shell's command line as they are.
     pub async fn rebuild_with(&self, node: &str, options: &str) -> Result<()> {
         let source = self.source(node)?;
         let node = self.node(node)?;

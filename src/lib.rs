@@ -7,7 +7,7 @@
 //!  describe        act                              observe           record        judge / render
 //!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, Sampler, ─▶ Notebook ─▶ page (a snapshot)
 //!                  │        (PostgreSQL) (commands)         Ledger       │
-//!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON)
+//!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON) ─▶ report
 //! ```
 //!
 //! ```no_run

@@ -1,5 +1,5 @@
-//! Lag over time, and the WAL that slots keep: the two views looked at in fixed steps from a connection of its own, while
-//! something else happens. It never judges, and says what it cost.
+//! Lag over time, and the WAL that slots keep: the two views looked at in fixed steps from a
+//! connection of its own, while something else happens. It never judges, and says what it cost.
 
 use std::time::{Duration, Instant};
 

@@ -120,6 +120,7 @@ impl Topology {
     /// Is every name usable, used once, and every upstream described before its follower?
     pub(crate) fn check(&self) -> Result<()> {
         let mut known = HashSet::from([PRIMARY]);
+        let mut later = HashSet::new();
         for standby in &self.standbys {
             let wrong = if !is_slot_name(&standby.name) {
                 "a node's name is its slot's name too: lower-case letters, digits and \
@@ -128,13 +129,23 @@ impl Topology {
                 "its upstream is described nowhere before it"
             } else if !known.insert(&standby.name) {
                 "the name is taken"
+            } else if !standby.later && later.contains(standby.upstream.as_str()) {
+                "its upstream comes later than it does"
             } else {
+                later.extend(standby.later.then_some(standby.name.as_str()));
                 continue;
             };
             let act = format!("describing a standby {:?} of {:?}", standby.name, standby.upstream);
             return Err(Error::new(act, Why::Topology(wrong)));
         }
-        Ok(())
+        let someone = self.standbys.iter().any(|standby| !standby.later);
+        match &self.synchronous {
+            Some(names) if !names.is_empty() && !someone => {
+                let act = format!("describing synchronous_standby_names = {names:?}");
+                Err(Error::new(act, Why::Topology("no standby is there at the start")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -187,6 +198,8 @@ mod tests {
             (Topology::alone().standby(""), "lower-case"),
             (Topology::pair().standby("b").following("c"), "described nowhere before it"),
             (Topology::alone().standby("b").following("b"), "described nowhere before it"),
+            (Topology::pair().later().standby("b").following("standby1"), "comes later"),
+            (Topology::pair().later().synchronous("standby1"), "no standby is there"),
         ] {
             let error = topology.check().unwrap_err();
             assert!(error.is_bad_input());

@@ -21,7 +21,7 @@ use crate::wait::{self, Seen, pause, until};
 pub const FIRST: i64 = 1_000_000_000;
 
 /// How long a writer waits for an answer, before `LAB_TIMEOUT` multiplies it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a writer that finds no server leaves them alone.
 const BREATH: Duration = Duration::from_millis(20);

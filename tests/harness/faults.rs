@@ -122,3 +122,20 @@ async fn is_silent(session: &Session) -> bool {
     let answer = session.value::<i32>("SELECT 1");
     tokio::time::timeout(Duration::from_millis(500), answer).await.is_err()
 }
+
+/// A fenced server does not run, and takes no writes when somebody starts it again.
+/// Method: fence a running primary, start it, write.
+#[test]
+fn a_fenced_primary_takes_no_writes() {
+    within_deadline(async move {
+        let alone = Topology::alone().start().await?;
+        let primary = alone.primary();
+        primary.session().await?.run("CREATE TABLE t (a int)").await?;
+        primary.fence().await?;
+        assert!(primary.session().await.is_err(), "it does not run");
+        primary.start().await?;
+        let refused = primary.session().await?.refusal("INSERT INTO t VALUES (1)").await?;
+        assert_eq!(refused.sqlstate(), "25006");
+        Ok(alone.stop().await?)
+    });
+}

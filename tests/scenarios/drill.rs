@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use replication_lab::catchup::{wait_for_catchup, wait_for_no_lag, wait_for_streaming};
+use replication_lab::catchup::{
+    wait_for_catchup, wait_for_no_lag, wait_for_streaming, wait_for_sync,
+};
 use replication_lab::checkup::observe;
 use replication_lab::drift::drift;
 use replication_lab::health::{Expected, Severity, Thresholds, judge, worst};
@@ -54,6 +56,15 @@ pub(crate) async fn rejoin(pair: &Cluster, on_new: &Session) -> Result<()> {
     old.start().await?;
     wait_for_streaming(on_new, &["primary"]).await?;
     wait_for_catchup(on_new, &old.session_unnoted().await?).await.map(drop)
+}
+
+/// Makes the new primary's commits wait for the old one, as the old one's did for the new one, and
+/// gives how that counts there.
+pub(crate) async fn synchronous_again(on_new: &Session) -> Result<String> {
+    on_new.run("ALTER SYSTEM SET synchronous_standby_names = 'primary'").await?;
+    on_new.run("SELECT pg_reload_conf()").await?;
+    wait_for_sync(on_new).await?;
+    Ok(wait_for_no_lag(on_new, "primary").await?.sync_state)
 }
 
 /// The servers that take writes.

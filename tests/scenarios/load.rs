@@ -54,7 +54,8 @@ pub(crate) async fn load(lab: &Lab, pair: &Cluster, clients: u64) -> Result<Load
 }
 
 /// Starts a cluster of this shape, lets pgbench run on its primary, and notes what that reached. Gives
-/// how many of its transactions are missing on each node, once the standbys have caught up.
+/// by how many rows each node's history is not what was counted, once the standbys have caught up. The
+/// cluster is gone then, and takes nothing from the next one.
 pub(crate) async fn price(lab: &Lab, shape: &str, topology: Topology) -> Result<Vec<u64>> {
     let cluster = lab.start(topology).await?;
     pgbench::initialise(cluster.primary(), lab.scaled(1)).await?;
@@ -62,15 +63,16 @@ pub(crate) async fn price(lab: &Lab, shape: &str, topology: Topology) -> Result<
     let tps = Reading::Rate(report.tps, "transactions".to_owned());
     lab.key_figure(&format!("processed with {shape}"), tps);
     lab.measure(&format!("latency of a transaction with {shape}, average"), report.latency);
-    let (writer, mut missing) = (cluster.primary().session_unnoted().await?, Vec::new());
+    let (writer, mut amiss) = (cluster.primary().session_unnoted().await?, Vec::new());
     for node in cluster.nodes() {
         let reader = node.session_unnoted().await?;
         if node.name() != PRIMARY {
             wait_for_catchup(&writer, &reader).await?;
         }
-        missing.push(history(&reader).await?.abs_diff(report.transactions));
+        amiss.push(history(&reader).await?.abs_diff(report.transactions));
     }
-    Ok(missing)
+    lab.stop(cluster).await?;
+    Ok(amiss)
 }
 
 /// Runs a statement, and gives the lag of `standby1` then.

@@ -15,11 +15,16 @@ pub(crate) async fn turnover(session: &Session) -> Result<()> {
     session.rows(BY_PRODUCT).await.map(drop)
 }
 
-/// How many times each reader of a node got the turnover of a shop in this time.
-pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<Vec<u64>> {
-    try_join_all(nodes.iter().map(|node| async {
+/// How many times readers got the turnover of a shop in this time, one on each of these nodes, and the
+/// servers that answered them, as they call themselves.
+pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<(u64, Vec<String>)> {
+    let read = try_join_all(nodes.iter().map(|node| async {
         let session = node.session_unnoted().await?;
-        for_a_while(span, || turnover(&session)).await
-    }))
-    .await
+        let reads = for_a_while(span, || turnover(&session)).await?;
+        Ok((reads, session.value::<String>("SHOW cluster_name").await?))
+    }));
+    let (reads, mut servers): (Vec<u64>, Vec<_>) = read.await?.into_iter().unzip();
+    servers.sort_unstable();
+    servers.dedup();
+    Ok((reads.iter().sum(), servers))
 }

@@ -243,12 +243,12 @@ fn scaling(#[context] test: Context) {
 
         lab.step("Four readers on the primary, then two on each node");
         let span = Duration::from_secs(lab.scaled(1));
-        let alone = reads(&[pair.primary(); 4], span).await?;
-        let both = reads(&[pair.primary(), standby, pair.primary(), standby], span).await?;
-        lab.key_figure("reads with one node", Reading::rate(alone.iter().sum(), span, "reads"));
-        lab.key_figure("reads with two nodes", Reading::rate(both.iter().sum(), span, "reads"));
-        let served = both.iter().all(|reads| *reads > 0);
-        let served = lab.must_be("did every reader get answers from its node", served, true);
+        let (alone, _) = reads(&[pair.primary(); 4], span).await?;
+        let (both, servers) =
+            reads(&[pair.primary(), standby, pair.primary(), standby], span).await?;
+        lab.key_figure("reads with one node", Reading::rate(alone, span, "reads"));
+        lab.key_figure("reads with two nodes", Reading::rate(both, span, "reads"));
+        let served = lab.must_be("servers that answered", servers, ["primary", "standby1"]);
         lab.learn("Readers can be spread over a primary and its standby.", [&served]);
         Ok(())
     });

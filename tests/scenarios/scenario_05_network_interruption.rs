@@ -43,7 +43,7 @@ fn with_a_slot(#[context] test: Context) {
         let pair = lab.start(impatient(Topology::pair())).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
         let sampler = Sampler::start(primary, STEP).await?;
 
         lab.step("The link is cut, and orders come in");
@@ -112,7 +112,7 @@ fn without_a_slot(#[context] test: Context) {
         let pair = lab.start(small(Topology::alone().standby("standby1").without_slot())).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let writer = primary.session().await?;
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
 
         lab.step("The link is cut while WAL goes by");
         let link = pair.link("standby1")?;
@@ -164,7 +164,7 @@ fn with_a_limit(#[context] test: Context) {
         let pair = lab.start(limited).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let writer = primary.session().await?;
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
 
         lab.step("The link is cut, and WAL goes by while no checkpoint is made");
         let cut = pair.link("standby1")?.cut();
@@ -225,7 +225,7 @@ fn kinds(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair where both ends give up after two silent seconds");
         let pair = lab.start(impatient(Topology::pair())).await?;
-        shop(&pair.primary().session().await?).await?;
+        shop(&pair.primary().session().await?, 100).await?;
 
         lab.step("One kind after the other, and healed each time");
         let on = |kind: Kind| suffered(lab, &pair, kind);
@@ -263,7 +263,7 @@ fn flapping(#[context] test: Context) {
         let pair = lab.start(Topology::pair()).await?;
         let (writer, reader) =
             (pair.primary().session().await?, pair.node("standby1")?.session().await?);
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
         let process: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
         let sampler = Sampler::start(pair.primary(), STEP).await?;
         let writers = Writers::start(&pair, 2);

@@ -47,7 +47,7 @@ fn pgbench_load(#[context] test: Context, #[case] clients: u64) {
         let after = lab.must_be("bytes of lag afterwards", loaded.afterwards, Some(0_u64));
 
         lab.learn(
-            "However fast the primary writes, the standby has every transaction once it has caught up.",
+            "The standby has every transaction of such a load once it has caught up.",
             [&failed, &rows, &after],
         );
         Ok(())
@@ -113,19 +113,19 @@ fn price_of_replicas(#[context] test: Context) {
     let about = "The same load with no standby, with one and with two, measured";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary alone");
-        let missing = price(lab, "no standby", Topology::alone()).await?;
-        lab.must_be("transactions that are missing on the primary", missing, [0_u64]);
+        let amiss = price(lab, "no standby", Topology::alone()).await?;
+        lab.must_be("transactions amiss on the primary", amiss, [0_u64]);
 
         lab.step("One standby");
-        let missing = price(lab, "one standby", Topology::pair()).await?;
-        let one = "transactions that are missing on the primary, on the standby";
-        let one = lab.must_be(one, missing, [0_u64; 2]);
+        let amiss = price(lab, "one standby", Topology::pair()).await?;
+        let one = "transactions amiss on the primary, on the standby";
+        let one = lab.must_be(one, amiss, [0_u64; 2]);
 
         lab.step("Two standbys");
         let two = Topology::pair().standby("standby2");
-        let missing = price(lab, "two standbys", two).await?;
-        let two = "transactions that are missing on the primary, on each standby";
-        let two = lab.must_be(two, missing, [0_u64; 3]);
+        let amiss = price(lab, "two standbys", two).await?;
+        let two = "transactions amiss on the primary, on each standby";
+        let two = lab.must_be(two, amiss, [0_u64; 3]);
 
         lab.learn("One standby or two: each has every transaction of the primary.", [&one, &two]);
         Ok(())
@@ -156,7 +156,7 @@ fn cannot_keep_up(#[context] test: Context) {
         let grows = lags.is_sorted_by(|before, after| before < after);
         let grows = lab.must_be("is the lag larger after each of them", grows, true);
         let written = bytes_between(start, writer.value(WRITTEN).await?);
-        let whole = lags.last().is_some_and(|lag| *lag >= written);
+        let whole = lag_after(&writer, "SELECT 1").await? >= written;
         let whole = lab.must_be("is it at least what was written at last", whole, true);
         let still = reader.value::<Lsn>(REPLAYED).await? == stood;
         lab.must_be("does the standby stand where it stood", still, true);
@@ -206,24 +206,25 @@ fn wal_per_row(#[context] test: Context) {
         writer.run("CHECKPOINT").await?;
         let first = wal_of(lab, &writer, "spread", rows, "first").await?;
         let second = wal_of(lab, &writer, "spread", rows, "second").await?;
-        let whole =
-            "is there a whole page for every row in the WAL of the first change, of the second";
-        let alone = lab.must_be(whole, [first >= rows, second >= rows], [true, false]);
+        let whole = "is there a whole page for every row in the WAL of the first change";
+        let whole = lab.must_be(whole, first >= rows, true);
+        let few = "is there one for every hundredth row in that of the second";
+        let few = lab.must_be(few, second * 100 >= rows, false);
 
         lab.step("The same with many rows on each page");
         writer.run("CHECKPOINT").await?;
         let first = wal_of(lab, &writer, "packed", rows, "first").await?;
         wal_of(lab, &writer, "packed", rows, "second").await?;
-        let whole = "is there a whole page for every row in the WAL of the first change";
-        let shared = lab.must_be(whole, first >= rows, false);
+        let shared = "is there a whole page for every tenth row in the WAL of the first change";
+        let shared = lab.must_be(shared, first * 10 >= rows, false);
         pair.wait_for_catchup("standby1").await?;
 
         lab.learn(
             "After a checkpoint the first change of a page logs the whole page, the next one only \
              what changed.",
-            [&alone],
+            [&whole, &few],
         );
-        lab.learn("Rows that share a page share its cost.", [&alone, &shared]);
+        lab.learn("Rows that share a page share its cost.", [&whole, &shared]);
         Ok(())
     });
 }

@@ -8,11 +8,14 @@
 use std::time::{Duration, Instant};
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
+use replication_lab::conf::conninfo;
 use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::{Direction, Result, Sampler, Session, Shutdown, Topology, Writers, stat};
+use replication_lab::{
+    Cluster, Direction, Result, Sampler, Session, Shutdown, Topology, Writers, stat,
+};
 use rstest::{Context, rstest};
 
 use crate::more_standbys::{amiss, in_order, phases};
@@ -26,6 +29,7 @@ const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
 const REPLAYED: &str = "SELECT pg_last_wal_replay_lsn()";
 const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 const RECEIVER: &str = "SELECT pid FROM pg_stat_wal_receiver";
+const HIDDEN: &str = "SELECT conninfo LIKE '%password=********%' FROM pg_stat_wal_receiver";
 const TIMELINE: &str = "SELECT received_tli FROM pg_stat_wal_receiver";
 
 /// A second standby joins while orders come in, and each standby has a lag of its own.
@@ -40,7 +44,7 @@ fn added_under_load(#[context] test: Context) {
         let cluster = lab.start(Topology::pair().standby("standby2").later()).await?;
         let (primary, second) = (cluster.primary(), cluster.node("standby2")?);
         let (writer, looker) = (primary.session().await?, primary.session_unnoted().await?);
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
         let writers = Writers::start(&cluster, 2);
 
         lab.step("A slot, a base backup at a limited rate, a start");
@@ -112,7 +116,7 @@ fn cascade(#[context] test: Context) {
         let writer = cluster.primary().session().await?;
         let first = cluster.node("standby1")?.session().await?;
         let second = cluster.node("standby2")?.session().await?;
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
         wait_for_no_lag(&first, "standby2").await?;
         let seen = [followers(&writer).await?, followers(&first).await?];
         lab.must_be("who follows the primary, who the first", seen, ["standby1", "standby2"]);
@@ -153,10 +157,10 @@ fn cascade(#[context] test: Context) {
     });
 }
 
-/// A standby gets a new slot, and a new primary, by a reload: no rebuild, no restart.
+/// A standby connects in another way, and to another primary, by a reload: no rebuild, no restart.
 ///
-/// Method: change `primary_slot_name` and reload; stop the primary, promote the first standby, lead the
-/// second one's link there; change `primary_slot_name` again.
+/// Method: change `primary_conninfo` and `primary_slot_name`, and reload; stop the primary, promote the
+/// first standby, lead the second one's link there, so that the address stays; change the slot again.
 #[rstest]
 fn reconfigure(#[context] test: Context) {
     let about = "A standby follows a new primary to its timeline by a reload, without a rebuild";
@@ -165,21 +169,27 @@ fn reconfigure(#[context] test: Context) {
         let cluster = lab.start(Topology::pair().standby("standby2")).await?;
         let (primary, second) = (cluster.primary(), cluster.node("standby2")?);
         let (writer, reader) = (primary.session().await?, second.session().await?);
-        shop(&writer).await?;
+        shop(&writer, 100).await?;
         cluster.wait_for_catchup("standby2").await?;
         let postmaster = second.postmaster().await?;
 
-        lab.step("The second uses another slot from now on");
+        lab.step("The second has another name and another slot from now on");
         writer.run("SELECT pg_create_physical_replication_slot('reporting', true)").await?;
+        second.session_unnoted().await?.run(&renamed(&cluster, "reporting")?).await?;
         reader.run("ALTER SYSTEM SET primary_slot_name = 'reporting'").await?;
         second.reload().await?;
-        wait_for_slot(&writer, "reporting", true).await?;
-        let old = wait_for_slot(&writer, "standby2", false).await?;
-        lab.must_be("is its old slot active", old.active, false);
+        wait_for_streaming(&writer, &["reporting", "standby1"]).await?;
+        let seen = [
+            wait_for_slot(&writer, "reporting", true).await?.active,
+            wait_for_slot(&writer, "standby2", false).await?.active,
+        ];
+        let slots = lab.must_be("are its new and its old slot active", seen, [true, false]);
         let told = wait_for_log(second, "terminating walreceiver process").await?;
         let told = lab.fact("what it says", told);
         let same = second.postmaster().await? == postmaster;
         let reloaded = lab.must_be("is it still the same postmaster", same, true);
+        let hidden: bool = reader.value(HIDDEN).await?;
+        let hidden = lab.must_be("does the view hide the password", hidden, true);
 
         lab.step("The primary stops, and the first standby is promoted");
         primary.stop(Shutdown::Fast).await?;
@@ -195,7 +205,7 @@ fn reconfigure(#[context] test: Context) {
         second.reload().await?;
         let on_new = first.session().await?;
         on_new.run("SELECT place_orders(10)").await?;
-        wait_for_no_lag(&on_new, "standby2").await?;
+        wait_for_no_lag(&on_new, "reporting").await?;
         lab.key_figure("until it had everything", began.elapsed());
         let timeline: i32 = reader.value(TIMELINE).await?;
         let timeline = timeline.unsigned_abs();
@@ -206,9 +216,11 @@ fn reconfigure(#[context] test: Context) {
         let never = lab.must_be("is it still the same postmaster", same, true);
 
         lab.learn(
-            "primary_slot_name changes by a reload: only the walreceiver ends and comes again.",
-            [&told, &reloaded],
+            "primary_conninfo and primary_slot_name change by a reload: only the walreceiver ends and \
+             comes again.",
+            [&told, &slots, &reloaded],
         );
+        lab.learn("pg_stat_wal_receiver shows how it connects, without the password.", [&hidden]);
         lab.learn("Slots do not come with a promotion: make them on the new primary.", [&missing]);
         lab.learn(
             "A standby that is not past the fork follows the new primary to its timeline, without a \
@@ -303,15 +315,22 @@ fn reads_over_three(#[context] test: Context) {
         lab.step("Six readers on the primary, then two on each node");
         let span = Duration::from_secs(lab.scaled(1));
         let (one, all) = ([cluster.primary(); 6], cluster.nodes().iter().cycle().take(6));
-        let alone = reads(&one, span).await?;
-        let spread = reads(&all.collect::<Vec<_>>(), span).await?;
-        lab.key_figure("reads with one node", Reading::rate(alone.iter().sum(), span, "reads"));
-        lab.key_figure("reads with three nodes", Reading::rate(spread.iter().sum(), span, "reads"));
-        let served = spread.iter().all(|reads| *reads > 0);
-        let served = lab.must_be("did every reader get answers from its node", served, true);
+        let (alone, _) = reads(&one, span).await?;
+        let (spread, servers) = reads(&all.collect::<Vec<_>>(), span).await?;
+        lab.key_figure("reads with one node", Reading::rate(alone, span, "reads"));
+        lab.key_figure("reads with three nodes", Reading::rate(spread, span, "reads"));
+        let three = ["primary", "standby1", "standby2"];
+        let served = lab.must_be("servers that answered", servers, three);
         lab.learn("Readers can be spread over a primary and its two standbys.", [&served]);
         Ok(())
     });
+}
+
+/// What makes `standby2` connect under this name.
+fn renamed(cluster: &Cluster, name: &str) -> Result<String> {
+    let source = cluster.source("standby2")?;
+    let own = conninfo(&[("password", source.password.as_str()), ("application_name", name)]);
+    Ok(format!("ALTER SYSTEM SET primary_conninfo = '{} {own}'", source.conninfo()))
 }
 
 async fn count(session: &Session) -> Result<u64> {

@@ -16,11 +16,13 @@ use rstest::{Context, rstest};
 
 use crate::crash::{around_the_cut, at_work, compared, cut_between, survivor};
 use crate::drill::{
-    as_clients_saw_it, checklist, fail_over, lost, rejoin, wait_for_health, writable,
+    as_clients_saw_it, checklist, fail_over, lost, rejoin, synchronous_again, wait_for_health,
+    writable,
 };
 use crate::shop::ORDERS;
 use crate::support::{Lab, scenario};
 
+const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders AS o";
 const USERS: &str = "SELECT count(*) FROM users";
 
 /// With synchronous replication a crash of the primary costs time and no order.
@@ -33,8 +35,8 @@ fn drill(#[context] test: Context) {
         "The whole drill, with a synchronous standby: downtime as clients saw it, and no loss";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A synchronous pair, and writers at work");
-        let began = Instant::now();
         let (pair, writers) = at_work(lab, Topology::pair().synchronous("standby1")).await?;
+        let began = Instant::now();
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let seen = wait_for_health(primary, Severity::Ok).await?;
         lab.must_be("what a health check says", &seen, "OK");
@@ -70,6 +72,8 @@ fn drill(#[context] test: Context) {
         lab.key_figure("verification", verifying.elapsed());
         as_clients_saw_it(lab, &ledger);
         lost(lab, &verdict.lost);
+        let counts = synchronous_again(&on_new).await?;
+        let counts = lab.must_be("how the old primary counts on the new one", &counts, "sync");
         lab.key_figure("whole drill", began.elapsed());
 
         lab.learn("A health check tells a primary that is gone.", [&noticed]);
@@ -79,8 +83,9 @@ fn drill(#[context] test: Context) {
         );
         lab.learn("With a synchronous standby no acked order is lost.", [&whole]);
         lab.learn(
-            "Afterwards the pair is what it was, with the roles swapped.",
-            [&writes, &replicates, &same, &healthy],
+            "Afterwards the pair is what it was, with the roles swapped, once the synchronous rule is \
+             set on the new primary.",
+            [&writes, &replicates, &same, &healthy, &counts],
         );
         Ok(())
     });
@@ -94,8 +99,8 @@ fn drill_behind(#[context] test: Context) {
     let about = "The drill with an asynchronous standby that is behind: what is really lost";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("An asynchronous pair, and writers at work; the standby is cut off");
-        let began = Instant::now();
         let (pair, writers) = at_work(lab, Topology::pair()).await?;
+        let began = Instant::now();
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let (cut, early) = cut_between(&pair, &writers).await?;
         writers.wait_for_acks(early + lab.scaled(100)).await?;
@@ -166,6 +171,7 @@ fn point_in_time(#[context] test: Context) {
         lab.step("Orders come in, and then somebody drops the table");
         writer.run("SELECT place_orders(1000)").await?;
         let before = lab.must_be("orders before", writer.count(ORDERS).await?, 1200_u64);
+        let rows: String = writer.value(ROWS).await?;
         let moment: String = writer.value("SELECT clock_timestamp()::text").await?;
         writer.run("DROP TABLE orders").await?;
         let refused = writer.refusal(ORDERS).await?;
@@ -183,6 +189,8 @@ fn point_in_time(#[context] test: Context) {
         is_primary(&writer).await?;
         lab.key_figure("recovery", began.elapsed());
         let after = lab.must_be("orders after it", writer.count(ORDERS).await?, 1200_u64);
+        let equal = writer.value::<String>(ROWS).await? == rows;
+        let equal = lab.must_be("are they the same orders", equal, true);
         let users = lab.must_be("users after it", writer.count(USERS).await?, 100_u64);
         let branch = primary.branch(Timeline(2)).await?;
         let timeline = lab.must_be("timeline it came from", branch.parent, Timeline(1));
@@ -191,7 +199,7 @@ fn point_in_time(#[context] test: Context) {
 
         lab.learn(
             "From a base backup and the archived WAL a dropped table comes back as it was at a moment.",
-            [&before, &after],
+            [&before, &after, &equal],
         );
         lab.learn("What was committed after that moment is not there any more.", [&users]);
         lab.learn("The recovered server is on a timeline of its own.", [&timeline, &writes]);

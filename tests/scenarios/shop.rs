@@ -5,9 +5,9 @@ use replication_lab::{Result, Session};
 
 pub(crate) const ORDERS: &str = "SELECT count(*) FROM orders";
 
-/// A shop with a hundred users and two hundred orders, on the primary and on `standby1`.
-pub(crate) async fn shop(writer: &Session) -> Result<()> {
+/// A shop with so many users, and twice as many orders, on the primary and on `standby1`.
+pub(crate) async fn shop(writer: &Session, users: u64) -> Result<()> {
     writer.run_file("fixtures/sql/shop.sql").await?;
-    writer.run("SELECT fill_shop(100)").await?;
+    writer.run(&format!("SELECT fill_shop({users})")).await?;
     wait_for_no_lag(writer, "standby1").await.map(drop)
 }

@@ -114,6 +114,15 @@ impl Lab {
         Ok(cluster)
     }
 
+    /// Takes a cluster away before the end.
+    pub(crate) async fn stop(&self, cluster: Arc<Cluster>) -> Result<()> {
+        self.clusters().retain(|one| !Arc::ptr_eq(one, &cluster));
+        match Arc::into_inner(cluster) {
+            Some(cluster) => cluster.stop().await,
+            None => Ok(()),
+        }
+    }
+
     fn clusters(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Cluster>>> {
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -92,7 +92,10 @@ impl Sandbox {
     pub(super) async fn rebuild(&self, name: &str, upstream: Option<String>) -> Answered {
         let (node, upstream) = self.to_be_remade(name, upstream, "rebuild").await?;
         self.lead(name, upstream.name()).await?;
-        self.cluster.rebuild(name).await.map_err(|error| one_line(&error))?;
+        self.cluster.rebuild(name).await.map_err(|error| {
+            self.state().follows.remove(name);
+            format!("{}; its slot on {} stays", one_line(&error), upstream.name())
+        })?;
         self.started_behind(node, upstream.name(), "its data directory is a new base backup").await
     }
 
