@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::health::{Archiver, Observation, Receiver, Replay};
 use crate::session::Session;
 use crate::stat;
-use crate::wal::Timeline;
 
 /// A pooler may give the connection to somebody else afterwards: nothing is set beyond the transaction.
 /// And a server that lost its client must not go on for it.
@@ -20,7 +19,6 @@ const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; \
 const SERVER: &str = "SELECT pg_is_in_recovery() AS in_recovery, \
      current_setting('transaction_read_only')::boolean AS read_only, \
      pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all, \
-     (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline, \
      current_setting('synchronous_standby_names') AS synchronous, \
      current_setting('archive_mode') AS archive_mode";
 
@@ -75,13 +73,13 @@ pub async fn observe(session: &Session) -> Result<Observation> {
 
 async fn look(session: &Session) -> Result<Observation> {
     let server = one(session, SERVER).await?;
+    let timeline = stat::timeline(session).await?;
     let (in_recovery, archive_mode): (bool, String) =
         (read(&server, SERVER, "in_recovery")?, read(&server, SERVER, "archive_mode")?);
     let archives = archive_mode == "always" || archive_mode == "on" && !in_recovery;
-    let timeline: Option<i32> = read(&server, SERVER, "timeline")?;
     Ok(Observation {
         in_recovery,
-        timeline: timeline.map(|timeline| Timeline(timeline.unsigned_abs())),
+        timeline: Some(timeline),
         read_only: read(&server, SERVER, "read_only")?,
         sees_all: read(&server, SERVER, "sees_all")?,
         standbys: stat::replication(session).await?,

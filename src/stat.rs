@@ -188,13 +188,16 @@ pub async fn position(session: &Session) -> Result<Position> {
     read(row).map_err(|source| Error::sql(SQL, source))
 }
 
+/// The timeline that a server writes, or as a standby receives or has received last.
+pub(crate) const TIMELINE: &str = "CASE WHEN pg_is_in_recovery() THEN greatest( \
+       (SELECT received_tli FROM pg_stat_wal_receiver), \
+       (SELECT min_recovery_end_timeline FROM pg_control_recovery()), \
+       (SELECT timeline_id FROM pg_control_checkpoint())) \
+     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
+
 /// The timeline that the server of this session writes, or as a standby receives or has received last.
 /// Unlike that of the control file it is the new one as soon as the server is promoted.
 pub async fn timeline(session: &Session) -> Result<Timeline> {
-    const SQL: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN greatest( \
-                         (SELECT received_tli FROM pg_stat_wal_receiver), \
-                         (SELECT min_recovery_end_timeline FROM pg_control_recovery()), \
-                         (SELECT timeline_id FROM pg_control_checkpoint())) \
-                       ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
-    session.look_at::<i32>(SQL).await.map(|timeline| Timeline(timeline.unsigned_abs()))
+    let timeline = session.look_at::<i32>(&format!("SELECT {TIMELINE}")).await?;
+    Ok(Timeline(timeline.unsigned_abs()))
 }

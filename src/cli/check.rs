@@ -43,6 +43,9 @@ pub(super) struct Options {
     /// The same for CRITICAL
     #[arg(long, value_name = "[NAME=]VALUE", value_parser = level)]
     critical: Vec<(What, u64)>,
+    /// The same for INFO, which says something and leaves the exit code 0
+    #[arg(long, value_name = "[NAME=]VALUE", value_parser = level)]
+    info: Vec<(What, u64)>,
     /// How the result is written
     #[arg(long, value_enum, default_value = "nagios")]
     format: Format,
@@ -100,12 +103,16 @@ enum What {
 /// Checks, and says what was found. It has no errors: what goes wrong is a finding.
 pub(super) async fn run(options: &Options) -> ExitCode {
     let started = Instant::now();
-    let (server, findings) = match read(&options.target) {
-        Ok(target) => look(&target, options, started + options.timeout).await,
-        Err(BadTarget(why)) => {
-            let sentence = format!("the connection string is not understood: {why}");
-            (None, vec![Finding::new("arguments", Severity::Unknown, sentence)])
+    let not_understood =
+        |sentence| (None, vec![Finding::new("arguments", Severity::Unknown, sentence)]);
+    let (server, findings) = match (read(&options.target), options.thresholds()) {
+        (Ok(target), Ok(thresholds)) => {
+            look(&target, options, &thresholds, started + options.timeout).await
         }
+        (Err(BadTarget(why)), _) => {
+            not_understood(format!("the connection string is not understood: {why}"))
+        }
+        (_, Err(why)) => not_understood(why),
     };
     let report = Report { server, findings, took: started.elapsed() };
     let _ = std::io::stdout().write_all(report.text(options.format).as_bytes());
@@ -115,6 +122,7 @@ pub(super) async fn run(options: &Options) -> ExitCode {
 async fn look(
     target: &Target,
     options: &Options,
+    thresholds: &Thresholds,
     until: Instant,
 ) -> (Option<String>, Vec<Finding>) {
     let (session, place) = match reach::reach(target, until).await {
@@ -131,9 +139,7 @@ async fn look(
     let left = until.saturating_duration_since(Instant::now());
     let failed = |severity, why: String| (None, vec![Finding::new("connection", severity, why)]);
     match tokio::time::timeout(left, observe(&session)).await {
-        Ok(Ok(seen)) => {
-            (Some(place), health::judge(&seen, &options.thresholds(), options.expected()))
-        }
+        Ok(Ok(seen)) => (Some(place), health::judge(&seen, thresholds, options.expected())),
         Ok(Err(error)) if error.refusal().is_none() => {
             failed(Severity::Critical, format!("the connection to {place} broke: {error:?}"))
         }
@@ -161,15 +167,32 @@ impl Options {
         Expected { in_recovery, standbys: self.standbys }
     }
 
-    fn thresholds(&self) -> Thresholds {
+    /// The usual thresholds, but for those that were given.
+    ///
+    /// # Errors
+    ///
+    /// A WARNING that could never be seen, because CRITICAL begins below it.
+    fn thresholds(&self) -> Result<Thresholds, String> {
         let mut thresholds = Thresholds::default();
+        for (what, value) in &self.info {
+            levels(&mut thresholds, *what).info = Some(*value);
+        }
         for (what, value) in &self.warning {
             levels(&mut thresholds, *what).warning = *value;
         }
         for (what, value) in &self.critical {
             levels(&mut thresholds, *what).critical = *value;
         }
-        thresholds
+        for (name, what) in NAMES {
+            let Levels { warning, critical, .. } = *levels(&mut thresholds, what);
+            if warning > critical {
+                return Err(format!(
+                    "{name}: above {warning} is a WARNING that nobody sees, because above \
+                     {critical} is CRITICAL: give both levels"
+                ));
+            }
+        }
+        Ok(thresholds)
     }
 }
 
@@ -182,16 +205,16 @@ fn levels(thresholds: &mut Thresholds, what: What) -> &mut Levels {
     }
 }
 
+const NAMES: [(&str, What); 4] =
+    [("lag", What::Lag), ("slot", What::Slot), ("archive", What::Archive), ("xmin", What::Xmin)];
+
 /// `20MB` or `slot=1GB`; files and transactions are bare numbers.
 fn level(text: &str) -> Result<(What, u64), String> {
     let (name, value) = text.split_once('=').unwrap_or(("lag", text));
-    let what = match name {
-        "lag" => What::Lag,
-        "slot" => What::Slot,
-        "archive" => What::Archive,
-        "xmin" => What::Xmin,
-        other => return Err(format!("{other:?} is none of lag, slot, archive, xmin")),
-    };
+    let (_, what) = NAMES
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| format!("{name:?} is none of lag, slot, archive, xmin"))?;
     let end = value.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at(end);
     let is_bytes = matches!(what, What::Lag | What::Slot);
@@ -241,5 +264,24 @@ mod tests {
         }
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert!(seconds("0").is_err() && seconds("inf").is_err() && seconds("soon").is_err());
+    }
+    #[test]
+    fn levels_that_contradict_each_other_are_refused() {
+        let given = |warning, critical| Options {
+            target: String::new(),
+            info: vec![(What::Lag, 5)],
+            warning,
+            critical,
+            format: Format::Nagios,
+            expect: None,
+            standbys: None,
+            timeout: Duration::ZERO,
+        };
+        let above = |value| vec![(What::Lag, value)];
+        let thresholds = given(above(10), above(10)).thresholds().unwrap();
+        assert_eq!(thresholds.lag, Levels { info: Some(5), warning: 10, critical: 10 });
+        assert_eq!(thresholds.oldest_xmin, Thresholds::default().oldest_xmin);
+        let error = given(above(200_000_000), Vec::new()).thresholds().unwrap_err();
+        assert!(error.contains("lag: above 200000000"), "{error}");
     }
 }

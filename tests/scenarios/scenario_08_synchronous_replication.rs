@@ -461,7 +461,9 @@ async fn impatient(primary: &Node) -> Result<Session> {
 
 /// A pair whose standby is synchronous, with a shop of ten users and twenty orders on both servers.
 async fn synchronous_pair(lab: &Lab) -> Result<Arc<Cluster>> {
-    let pair = lab.start(Topology::pair().synchronous("standby1")).await?;
+    // Nobody but who is looked at commits, or flushes WAL.
+    let quiet = Topology::pair().set("autovacuum", "off");
+    let pair = lab.start(quiet.synchronous("standby1")).await?;
     shop(&pair.primary().session().await?, 10).await?;
     Ok(pair)
 }

@@ -93,7 +93,7 @@ fn lag(#[context] test: Context) {
     let about = "Lag is worth knowing, then to be looked after, then critical; and clears";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, with levels of 10 kB, 100 kB and 1 MB");
-        let pair = lab.start(Topology::pair()).await?;
+        let pair = lab.start(Topology::pair().set("autovacuum", "off")).await?;
         let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install_with(&writer, &low_lag()).await?;
@@ -127,7 +127,7 @@ fn lag(#[context] test: Context) {
         let up = lab.must_be("lag, as the primary sees it", up, levels);
         let down = lab.must_be("lag, as the standby sees it", down, levels);
 
-        lab.learn("Both ends see the same lag while the connection is up.", [&up, &down]);
+        lab.learn("Both ends judge the lag alike while the connection is up.", [&up, &down]);
         lab.learn("Only the standby knows why: its replay is paused.", [&paused]);
         Ok(())
     });
@@ -151,22 +151,22 @@ fn primary(#[context] test: Context) {
         lab.step("The archive is full");
         let mut fails = vec![judges.say("archiver", "", Severity::Ok).await?];
         let mut waits = vec![judges.say("archive_waiting", "", Severity::Ok).await?];
-        archive(&writer, "false").await?;
+        archive(primary, "false").await?;
         fails.push(judges.say("archiver", "", Severity::Warning).await?);
         waits.push(judges.say("archive_waiting", "", Severity::Warning).await?);
-        archive(&writer, "true").await?;
+        archive(primary, "true").await?;
         fails.push(judges.say("archiver", "", Severity::Ok).await?);
         waits.push(judges.say("archive_waiting", "", Severity::Ok).await?);
         let fails = lab.must_be("archiver", fails, ["OK", "WARNING", "OK"]);
         let waits = lab.must_be("archive_waiting", waits, ["OK", "WARNING", "OK"]);
 
         lab.step("A synchronous standby that nobody has");
-        rule(&writer, "FIRST 2 (standby1, standby2)").await?;
+        rule(primary, "FIRST 2 (standby1, standby2)").await?;
         let mut seen = vec![judges.say("synchronous", "", Severity::Critical).await?];
-        rule(&writer, "standby1").await?;
+        rule(primary, "standby1").await?;
         seen.push(judges.say("synchronous", "", Severity::Ok).await?);
         let sync = lab.must_be("synchronous", seen, ["CRITICAL", "OK"]);
-        rule(&writer, "").await?;
+        rule(primary, "").await?;
 
         lab.step("A transaction that does not end, on the primary and then on the standby");
         let old = primary.session().await?;

@@ -1,11 +1,11 @@
 //! Rules of `synchronous_standby_names`: what must be seen under each, and bringing one into effect to
 //! see it. What a reader learns from them is the scenario's to say.
 
-use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{Node, Proof, Result, Session};
 
 use crate::commits::{is_answered, wait_for_reports};
 use crate::support::Lab;
+use crate::watch::set;
 
 /// Rules, and what must be seen under each with all of three standbys, and without the first.
 pub(crate) const RULES: [(&str, &str); 10] = [
@@ -60,15 +60,8 @@ const NAMELESS: &str = "SELECT string_agg(concat_ws(' ', sync_state, sync_priori
 
 /// Makes this the rule, waits until every process of the primary goes by it, and gives a session that
 /// does.
-async fn rule(primary: &Node, session: &Session, quiet: &Session, names: &str) -> Result<Session> {
-    session.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).await?;
-    session.run("SELECT pg_reload_conf()").await?;
-    until("a session has the rule", PATIENCE, || async {
-        let shown: String = quiet.value("SHOW synchronous_standby_names").await?;
-        Ok(if shown == names { Seen::Done(()) } else { Seen::NotYet(shown) })
-    })
-    .await?;
-    // The postmaster tells everybody before it starts another session.
+async fn rule(primary: &Node, names: &str) -> Result<Session> {
+    set(primary, "synchronous_standby_names", names).await?;
     let fresh = primary.session_unnoted().await?;
     // A walsender reads its configuration before it reads the next report.
     wait_for_reports(&fresh).await?;
@@ -77,10 +70,10 @@ async fn rule(primary: &Node, session: &Session, quiet: &Session, names: &str) -
 
 /// What becomes of the standbys, and of a commit, under each of these rules.
 pub(crate) async fn under(primary: &Node, rules: &[(&str, &str)]) -> Result<Vec<String>> {
-    let (session, quiet) = (primary.session().await?, primary.session_unnoted().await?);
+    let quiet = primary.session_unnoted().await?;
     let mut seen = Vec::new();
     for (names, _) in rules {
-        let fresh = rule(primary, &session, &quiet, names).await?;
+        let fresh = rule(primary, names).await?;
         let sql = if *names == "*" { NAMELESS } else { STANDBYS };
         let standbys: String = fresh.value(sql).await?;
         let commits = is_answered(fresh, &quiet).await?;
