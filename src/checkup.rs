@@ -73,13 +73,12 @@ pub async fn observe(session: &Session) -> Result<Observation> {
 
 async fn look(session: &Session) -> Result<Observation> {
     let server = one(session, SERVER).await?;
-    let timeline = stat::timeline(session).await?;
     let (in_recovery, archive_mode): (bool, String) =
         (read(&server, SERVER, "in_recovery")?, read(&server, SERVER, "archive_mode")?);
     let archives = archive_mode == "always" || archive_mode == "on" && !in_recovery;
     Ok(Observation {
         in_recovery,
-        timeline: Some(timeline),
+        timeline: Some(stat::timeline(session).await?),
         read_only: read(&server, SERVER, "read_only")?,
         sees_all: read(&server, SERVER, "sees_all")?,
         standbys: stat::replication(session).await?,

@@ -11,7 +11,7 @@ use crate::wal::{Lsn, Timeline};
 pub struct Observation {
     /// Is it a standby?
     pub in_recovery: bool,
-    /// The timeline in its control file.
+    /// The timeline that it writes, or as a standby receives or has received last.
     pub timeline: Option<Timeline>,
     /// Was the transaction that looked read-only?
     pub read_only: bool,

@@ -17,7 +17,7 @@ use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite}
 
 use crate::reads::{BY_PRODUCT, reads, turnover};
 use crate::repeat::{for_a_while, spread, timed, times};
-use crate::shop::ORDERS;
+use crate::shop::{ORDERS, sessions};
 use crate::support::{Lab, scenario};
 
 const BY_USER: &str = "SELECT u.name || ': ' || count(*) FROM users u \
@@ -258,10 +258,6 @@ const BOTH: [&str; 2] = ["primary", "standby1"];
 
 /// How often a query is timed.
 const RUNS: u64 = 30;
-
-async fn sessions(pair: &Cluster) -> Result<(Session, Session)> {
-    Ok((pair.primary().session().await?, pair.node("standby1")?.session().await?))
-}
 
 async fn count(session: &Session) -> Result<u64> {
     session.count(ORDERS).await

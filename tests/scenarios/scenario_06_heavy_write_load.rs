@@ -12,11 +12,12 @@ use replication_lab::pgbench;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::{Cluster, Result, Sampler, Session, Topology};
+use replication_lab::{Sampler, Topology};
 use rstest::{Context, rstest};
 
 use crate::load::{TENTH, lag, lag_after, load, price, wal_of};
 use crate::repeat::times;
+use crate::shop::sessions;
 use crate::support::{Lab, scenario};
 
 const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
@@ -227,8 +228,4 @@ fn wal_per_row(#[context] test: Context) {
         lab.learn("Rows that share a page share its cost.", [&whole, &shared]);
         Ok(())
     });
-}
-
-async fn sessions(pair: &Cluster) -> Result<(Session, Session)> {
-    Ok((pair.primary().session().await?, pair.node("standby1")?.session().await?))
 }

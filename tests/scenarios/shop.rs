@@ -1,9 +1,14 @@
 //! The shop of the exercises, filled a little. What is bought in it is the scenarios' to say.
 
 use replication_lab::catchup::wait_for_no_lag;
-use replication_lab::{Result, Session};
+use replication_lab::{Cluster, Result, Session};
 
 pub(crate) const ORDERS: &str = "SELECT count(*) FROM orders";
+
+/// Who writes, on the primary, and who reads, on `standby1`.
+pub(crate) async fn sessions(pair: &Cluster) -> Result<(Session, Session)> {
+    Ok((pair.primary().session().await?, pair.node("standby1")?.session().await?))
+}
 
 /// A shop with so many users, and twice as many orders, on the primary and on `standby1`.
 pub(crate) async fn shop(writer: &Session, users: u64) -> Result<()> {
