@@ -70,7 +70,7 @@ fn bucket(key: &str) -> String {
 }
 
 async fn hashes(session: &Session, sql: &str) -> Result<Hashes> {
-    let rows = session.look(sql).await?;
+    let rows = session.rows_unrecorded(sql).await?;
     let read = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     let read: Result<Hashes, tokio_postgres::Error> = read.collect();
     read.map_err(|source| Error::sql("reading hashes", source))

@@ -7,7 +7,7 @@ use std::{error, fmt, io};
 
 use tokio_postgres::error::SqlState;
 
-use crate::refusal::Refusal;
+use crate::record::server_message::ServerMessage;
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,15 +29,27 @@ pub(crate) enum Why {
     Setting { value: String, allowed: &'static str },
     /// A cluster was described that cannot be built.
     Topology(&'static str),
+    /// Text that is no version of PostgreSQL that the lab is for.
+    Version { text: String },
     /// The machine does not have what the settings ask for.
     Missing { there: String },
+    /// A cluster or a server has no such node, slot, process or file.
+    NotFound { there: String },
+    /// A program, a file or a server gave an answer that is not understood.
+    Unreadable { answer: String },
+    /// A line of a record is no entry.
+    RecordLine { number: usize, source: serde_json::Error },
+    /// A record without its head.
+    RecordWithoutBegin,
+    /// A record in a format of a newer lab.
+    NewerRecord { format: u64, known: u32 },
     /// Containers cannot connect to this process.
     #[cfg(feature = "container")]
     NoRoute { tried: String },
     /// The server ended by itself, with this exit status.
     Ended { status: String },
     /// PostgreSQL said no.
-    Refused(Refusal),
+    Refused(ServerMessage),
     /// PostgreSQL said yes where a refusal was expected.
     Accepted,
     /// The connection to PostgreSQL broke, or never came about.
@@ -76,21 +88,26 @@ impl Error {
         Self::new(act, Why::Missing { there: there.into() })
     }
 
-    /// An error of the program `lab`: what was being done, what happened, and what to do next.
-    pub fn told(
-        act: impl Into<String>,
-        there: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self::missing(act, there).remedy(remedy)
+    pub(crate) fn not_found(act: impl Into<String>, there: impl Into<String>) -> Self {
+        Self::new(act, Why::NotFound { there: there.into() })
+    }
+
+    pub(crate) fn unreadable(act: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self::new(act, Why::Unreadable { answer: answer.into() })
     }
 
     pub(crate) fn sql(act: impl Into<String>, source: tokio_postgres::Error) -> Self {
         let why = match source.as_db_error() {
-            Some(refused) => Why::Refused(Refusal::from_server(refused)),
+            Some(refused) => Why::Refused(ServerMessage::from_server(refused)),
             None => Why::Connection(source),
         };
         Self::new(act, why)
+    }
+
+    /// Names what was being done more exactly than the one who failed could.
+    pub(crate) fn while_doing(mut self, act: impl Into<String>) -> Self {
+        self.0.act = act.into();
+        self
     }
 
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -113,10 +130,10 @@ impl Error {
         self.0.node.as_deref()
     }
 
-    /// What PostgreSQL said no with, if it was PostgreSQL that refused.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    /// Returns what PostgreSQL said, if it was PostgreSQL that refused.
+    pub fn server_message(&self) -> Option<&ServerMessage> {
         match &self.0.why {
-            Why::Refused(refusal) => Some(refusal),
+            Why::Refused(message) => Some(message),
             _ => None,
         }
     }
@@ -124,7 +141,7 @@ impl Error {
     /// The SQLSTATE of the refusal, if it was PostgreSQL that refused
     /// (manual: Appendix A, PostgreSQL Error Codes).
     pub fn code(&self) -> Option<&SqlState> {
-        self.refusal().and_then(Refusal::code)
+        self.server_message().and_then(ServerMessage::code)
     }
 
     /// Did a wait reach its deadline?
@@ -136,6 +153,19 @@ impl Error {
     /// PostgreSQL installation, a version?
     pub fn is_missing(&self) -> bool {
         matches!(self.0.why, Why::Missing { .. })
+    }
+
+    /// Does the cluster or the server have no such node, slot, process or file?
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.0.why, Why::NotFound { .. })
+    }
+
+    /// Returns what the program printed that ended with an error, if it was a program.
+    pub fn output(&self) -> Option<&str> {
+        match &self.0.why {
+            Why::Command { output, .. } => Some(output),
+            _ => None,
+        }
     }
 
     /// Can containers not connect to this process?
@@ -155,9 +185,9 @@ impl Error {
         matches!(self.0.why, Why::Connection(_))
     }
 
-    /// Was a setting or a topology not understood, so that nothing was started at all?
+    /// Was a setting, a version or a topology not understood, so that nothing was started at all?
     pub fn is_bad_input(&self) -> bool {
-        matches!(self.0.why, Why::Setting { .. } | Why::Topology(_))
+        matches!(self.0.why, Why::Setting { .. } | Why::Topology(_) | Why::Version { .. })
     }
 }
 
@@ -187,11 +217,25 @@ impl fmt::Display for Why {
                 write!(f, ": {value:?} is not understood\n  allowed: {allowed}")
             }
             Self::Topology(reason) => write!(f, ": {reason}"),
-            Self::Missing { there } => write!(f, "\n  what is there: {there}"),
+            Self::Version { text } => write!(f, ": {text:?} is no version from 13 on"),
+            Self::Missing { there }
+            | Self::NotFound { there }
+            | Self::Unreadable { answer: there } => write!(f, "\n  what is there: {there}"),
+            Self::RecordLine { number, .. } => {
+                write!(f, "\n  what is there: line {number} is no entry of a record")
+            }
+            Self::RecordWithoutBegin => {
+                write!(f, "\n  what is there: it does not begin with a \"begin\" event")
+            }
+            Self::NewerRecord { format, known } => write!(
+                f,
+                "\n  what is there: written in format {format}; this lab reads up to {known}: read it \
+                 with a newer lab"
+            ),
             #[cfg(feature = "container")]
             Self::NoRoute { tried } => write!(f, ": no answer at {tried}"),
             Self::Ended { status } => write!(f, ": it ended by itself, with exit status {status}"),
-            Self::Refused(refusal) => write!(f, ": PostgreSQL refused: {refusal}"),
+            Self::Refused(message) => write!(f, ": PostgreSQL refused: {message}"),
             Self::Command { line, status, output } => {
                 match status {
                     Some(status) => write!(f, ": exit status {status} of: {line}")?,
@@ -230,6 +274,7 @@ impl error::Error for Error {
         match &self.0.why {
             Why::Connection(source) => Some(source),
             Why::Io(source) => Some(source),
+            Why::RecordLine { source, .. } => Some(source),
             #[cfg(feature = "container")]
             Why::Engine(source) => Some(source.as_ref()),
             _ => None,

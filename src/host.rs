@@ -1,112 +1,64 @@
-//! Somewhere commands run as the server's user and a server can listen: a container, or a
-//! directory on this machine. It knows nothing of replication, and of PostgreSQL only where its
-//! programs are.
+//! A machine for one server: somewhere commands run as the server's user and a port can be listened
+//! on. It is a container, or a directory on this machine. Nothing in this folder knows what
+//! PostgreSQL is: what runs on a host is described to it as a [`Guest`].
 //!
 //! ```text
-//!   Site (chosen once) ── Engine, Image ─▶ Host::Container   engine.rs, image.rs, route.rs, container.rs
-//!          site.rs     └─ Installation ──▶ Host::Local       installation.rs, local.rs
+//!   Host ─┬─ Container   container.rs ── Engine   engine.rs     the engine's client
+//!         └─ Local       local.rs ────── Account  account.rs    the user that servers run as
 //!
-//!   every host starts from a template                        template.rs
-//!   and is armed with a dead man's switch                    switch.rs, leftover.rs
+//!   script.rs     the line that is run, and what came of it
+//!   guest.rs      what runs on a host, as far as the host must know it
+//!   switch.rs     the dead man's switch: cleans up when this process ends
+//!   program.rs    the one place that runs programs of this machine
 //! ```
 
+pub(crate) mod account;
 #[cfg(feature = "container")]
 pub(crate) mod container;
 #[cfg(feature = "container")]
 pub(crate) mod engine;
-#[cfg(feature = "container")]
-pub(crate) mod image;
-pub(crate) mod installation;
-pub(crate) mod leftover;
+pub(crate) mod guest;
 pub(crate) mod local;
-#[cfg(feature = "container")]
-pub(crate) mod route;
-pub(crate) mod site;
-pub(crate) mod survey;
+pub(crate) mod program;
+pub(crate) mod script;
 pub(crate) mod switch;
-pub(crate) mod template;
 
-use std::fmt;
-use std::path::PathBuf;
-
+#[cfg(feature = "container")]
+use self::container::Container;
+use self::local::Local;
+use self::script::{Endpoint, Output, Script};
 use crate::error::{Error, Result, Why};
 
-/// The port every server listens on, inside its container or as the name of its socket.
-pub(crate) const PORT: u16 = 5432;
-
-/// A machine for one server: a closed choice of two, so that everything above is written once.
+/// A machine for one server.
 #[derive(Debug)]
-pub enum Host {
-    /// A container; the server is a process in it.
+pub struct Host(Kind);
+
+/// A closed choice of two, so that everything above is written once.
+#[derive(Debug)]
+enum Kind {
     #[cfg(feature = "container")]
-    Container(Box<container::Container>),
-    /// A directory on this machine; the server listens on a Unix socket in it.
-    Local(local::Local),
+    Container(Box<Container>),
+    Local(Local),
 }
 
-/// A line for `sh`, and what it needs in its environment beside the host's own `PGDATA`, `PGHOST`
-/// and `PATH`: passwords and file contents, which belong in no command line.
-#[derive(Clone)]
-pub struct Script {
-    pub(crate) line: String,
-    pub(crate) environment: Vec<(&'static str, String)>,
-}
-
-impl fmt::Debug for Script {
-    /// The line alone: what is in the environment is nobody's to see.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Script").field(&self.line).finish()
-    }
-}
-
-impl Script {
-    /// A script without an environment of its own.
-    pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into(), environment: Vec::new() }
-    }
-
-    /// Gives the script a variable.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((name, value.into()));
-        self
-    }
-}
-
-/// How a client in this process reaches a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A socket in this directory.
-    Unix(PathBuf),
-    /// A published port.
-    Tcp(String, u16),
-}
-
-impl Endpoint {
-    /// `host` and `port` as connection strings have them.
-    pub fn host_and_port(&self) -> (String, u16) {
-        match self {
-            Self::Unix(directory) => (directory.display().to_string(), PORT),
-            Self::Tcp(host, port) => (host.clone(), *port),
-        }
-    }
-}
-
-/// A script that holds something until it is released; the end of this process releases it too.
+/// A script that holds something until it is released. The end of this process releases it, too.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) struct Held(HeldOn);
+
+#[derive(Debug)]
+enum HeldOn {
     #[cfg(feature = "container")]
     Container(container::Attached),
     Local(tokio::process::Child),
 }
 
 impl Held {
-    /// Ends the script's input and waits for its end.
+    /// Ends the script's input and waits for the script's end.
     pub(crate) async fn release(self) -> Result<()> {
-        match self {
+        match self.0 {
             #[cfg(feature = "container")]
-            Self::Container(attached) => attached.end().await,
-            Self::Local(mut child) => {
+            HeldOn::Container(attached) => attached.end().await,
+            HeldOn::Local(mut child) => {
                 drop(child.stdin.take());
                 let ended = child.wait().await;
                 ended.map(drop).map_err(|source| Error::io("releasing what was held", source))
@@ -115,93 +67,129 @@ impl Held {
     }
 }
 
-/// What a program said and how it ended.
-#[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) status: Option<i64>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+#[cfg(feature = "container")]
+impl From<Container> for Host {
+    fn from(container: Container) -> Self {
+        Self(Kind::Container(Box::new(container)))
+    }
+}
+
+impl From<Local> for Host {
+    fn from(local: Local) -> Self {
+        Self(Kind::Local(local))
+    }
 }
 
 impl Host {
-    /// Runs a script to its end and gives what it printed.
+    /// Runs a script to its end and returns what it printed to standard output.
     ///
     /// # Errors
     ///
-    /// It ended with another status than 0: the error has the line and what it printed.
+    /// The script ended with another status than 0: the error has the line and what it printed.
     pub async fn run(&self, script: &Script) -> Result<String> {
-        let output = match self {
+        let Output { status, stdout, stderr } = match &self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.run(script).await?,
-            Self::Local(local) => local.run(script).await?,
+            Kind::Container(container) => container.run(script).await?,
+            Kind::Local(local) => local.run(script).await?,
         };
-        match output.status {
-            Some(0) => Ok(output.stdout),
+        match status {
+            Some(0) => Ok(stdout),
             status => {
-                let line = script.line.clone();
-                let output = output.stdout + &output.stderr;
+                let (line, output) = (script.line.clone(), stdout + &stderr);
                 Err(Error::new("running a command", Why::Command { line, status, output }))
             }
         }
     }
 
     /// Starts a script that goes on by itself.
+    ///
+    /// # Errors
+    ///
+    /// The script could not be started. What becomes of it later is not known here.
     pub async fn spawn(&self, script: &Script) -> Result<()> {
-        match self {
+        match &self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.spawn(script).await,
-            Self::Local(local) => local.spawn(script),
+            Kind::Container(container) => container.spawn(script).await,
+            Kind::Local(local) => local.spawn(script),
         }
     }
 
-    /// Starts a script that holds something, says a line when it does, and lets go when its input
+    /// Starts a script that holds something, prints a line once it does, and lets go when its input
     /// ends.
     pub(crate) async fn hold(&self, script: &Script) -> Result<Held> {
-        match self {
+        let held = match &self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.hold(script).await.map(Held::Container),
-            Self::Local(local) => local.hold(script).await.map(Held::Local),
-        }
+            Kind::Container(container) => HeldOn::Container(container.hold(script).await?),
+            Kind::Local(local) => HeldOn::Local(local.hold(script).await?),
+        };
+        Ok(Held(held))
     }
 
     /// Reads a text file; `path` is relative to the data directory.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or the servers' user may not read it.
     pub async fn read(&self, path: &str) -> Result<String> {
         self.run(&Script::new("cat \"$FILE\"").with("FILE", path)).await
     }
 
-    /// Where clients reach a server on this host.
+    /// Returns where clients in this process reach the server on this host.
     pub fn endpoint(&self) -> Endpoint {
-        match self {
+        match &self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.endpoint(),
-            Self::Local(local) => local.endpoint(),
+            Kind::Container(container) => container.endpoint(),
+            Kind::Local(local) => local.endpoint(),
         }
     }
 
-    /// The `listen_addresses` and `unix_socket_directories` of a server on this host.
-    pub(crate) fn listening(&self) -> (&'static str, String) {
-        match self {
-            #[cfg(feature = "container")]
-            Self::Container(_) => ("*", container::HOME.to_owned()),
-            Self::Local(local) => ("", local.home().display().to_string()),
+    /// Returns the container of this host, if it is one.
+    #[cfg(feature = "container")]
+    pub(crate) fn container(&self) -> Option<&Container> {
+        match &self.0 {
+            Kind::Container(container) => Some(container),
+            Kind::Local(_) => None,
         }
     }
 
-    /// Where a person finds what is on this host.
-    pub fn place(&self) -> String {
-        match self {
+    /// Returns the directory on the host that holds the data directory, the log and the socket.
+    pub(crate) fn home(&self) -> String {
+        match &self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.place(),
-            Self::Local(local) => local.home().display().to_string(),
+            Kind::Container(_) => container::HOME.to_owned(),
+            Kind::Local(local) => local.home().display().to_string(),
         }
     }
 
-    /// Takes the host away, and everything on it.
+    /// Tells whether a server on this host is to listen on TCP, beside its Unix socket.
+    pub(crate) fn listens_on_tcp(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "container")]
+            Kind::Container(_) => true,
+            Kind::Local(_) => false,
+        }
+    }
+
+    /// Returns where a person finds what is on this host: a container and a directory in it, or a
+    /// directory on this machine.
+    pub fn location(&self) -> String {
+        match &self.0 {
+            #[cfg(feature = "container")]
+            Kind::Container(container) => container.location(),
+            Kind::Local(local) => local.home().display().to_string(),
+        }
+    }
+
+    /// Ends everything on the host and removes it.
+    ///
+    /// # Errors
+    ///
+    /// The engine did not remove the container, or the directory is still there.
     pub async fn remove(self) -> Result<()> {
-        match self {
+        match self.0 {
             #[cfg(feature = "container")]
-            Self::Container(container) => container.remove().await,
-            Self::Local(local) => local.remove().await,
+            Kind::Container(container) => container.remove().await,
+            Kind::Local(local) => local.remove().await,
         }
     }
 }

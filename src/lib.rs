@@ -4,10 +4,10 @@
 //! breaks them on purpose, and tells what happened.
 //!
 //! ```text
-//!  describe        act                              observe           record        judge / render
-//!  Topology ─▶ Cluster ─▶ Node ─▶ Host           ─▶ stat, Sampler, ─▶ Notebook ─▶ page (a snapshot)
-//!                  │        (PostgreSQL) (commands)         Ledger       │
-//!                  └──▶ Link (between nodes)                             └─▶ record (NDJSON) ─▶ report
+//!  describe        act                                observe           record        judge / render
+//!  Topology ─▶ Cluster ─▶ Node ─▶ Host             ─▶ stat, Sampler, ─▶ Notebook ─▶ page (a snapshot)
+//!                  │        (PostgreSQL) (commands)   Ledger, health      │
+//!                  └──▶ Link (between nodes)                              └─▶ record (NDJSON) ─▶ report
 //! ```
 //!
 //! ```no_run
@@ -18,7 +18,7 @@
 //!     let pair = Topology::pair().start().await?;
 //!     pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
 //!     pair.wait_for_catchup("standby1").await?;
-//!     let a: i32 = pair.node("standby1")?.session().await?.value("SELECT a FROM t").await?;
+//!     let a: i32 = pair.standby()?.session().await?.value("SELECT a FROM t").await?;
 //!     assert_eq!(a, 1);
 //!     pair.stop().await
 //! }
@@ -32,6 +32,11 @@
 //! - **fact**: what is the same on every run of a PostgreSQL version.
 //! - **measurement**: what differs from run to run.
 //! - **learning**: a sentence to take home, with the facts that prove it.
+//!
+//! # tokio-postgres
+//!
+//! Connections are [`tokio_postgres`]'s own: [`Node::config`] and [`Cluster::config_of`] return its
+//! `Config`, [`Session::rows`] its `Row`. The crate is re-exported, so that a test names the same version.
 
 #![cfg_attr(
     not(feature = "container"),
@@ -41,65 +46,55 @@
     )
 )]
 
-mod archive;
-mod basebackup;
-pub mod catchup;
-pub mod checkup;
 mod cluster;
 pub mod conf;
 pub mod drift;
-mod dump;
 mod error;
-mod fence;
-mod freeze;
 pub mod health;
 mod host;
-pub mod ledger;
 mod link;
 mod node;
-mod notebook;
-pub mod page;
 mod password;
-pub mod pgbench;
 pub mod record;
-pub mod refusal;
 #[cfg(feature = "cli")]
 pub mod report;
-mod rewind;
-pub mod sampler;
 mod session;
 pub mod settings;
+mod site;
 pub mod stat;
-pub mod synchronous;
 pub mod topology;
 pub mod version;
 pub mod wait;
 pub mod wal;
 pub mod workload;
 
-pub use basebackup::{Source, base_backup};
-pub use cluster::Cluster;
+pub use tokio_postgres;
+
+pub use cluster::archive::RecoveryTarget;
+pub use cluster::basebackup::{BackupOptions, Source};
+pub use cluster::{Cluster, catchup};
 pub use conf::Conf;
 pub use error::{Error, Result};
-pub use freeze::Frozen;
+pub use host::Host;
 #[cfg(feature = "container")]
 pub use host::engine::Engine;
-#[cfg(feature = "container")]
-pub use host::image::Image;
-pub use host::installation::Installation;
-pub use host::leftover::Leftover;
-pub use host::site::{Site, Tell};
-pub use host::survey::Survey;
-pub use host::{Endpoint, Host, Script};
-pub use ledger::Ledger;
+pub use host::script::{Endpoint, Script};
 pub use link::{Direction, Fault, Link};
+pub use node::freeze::Frozen;
 pub use node::{Node, Shutdown};
-pub use notebook::{Notebook, Proof};
 pub use password::Password;
-pub use refusal::Refusal;
-pub use sampler::{Sampler, Samples};
+pub use record::page;
+pub use record::{Notebook, Proof, ServerMessage};
 pub use session::Session;
 pub use settings::{HostChoice, Settings};
-pub use topology::Topology;
+#[cfg(feature = "container")]
+pub use site::image::Image;
+pub use site::installation::Installation;
+pub use site::leftover::Leftover;
+pub use site::survey::Survey;
+pub use site::{Site, Tell};
+pub use stat::sampler::{self, Sampler, Samples};
+pub use topology::{Standby, Topology};
 pub use version::Version;
-pub use workload::Writers;
+pub use workload::ledger::{self, Ledger};
+pub use workload::{Writers, pgbench};

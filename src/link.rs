@@ -5,23 +5,25 @@
 //! ```text
 //!   standby ──▶ listener ─▶ relay (one per connection, link/relay.rs) ──▶ upstream's server
 //!                             │ each direction: read ─▶ delay line ─▶ gate ─▶ write
-//!   Link: cut, latency, bandwidth ─▶ Fault (heals on drop) ┘            reset ends all
+//!   Link: cut, delay, throttle ─▶ Fault (heals on drop)  ┘            reset ends all
 //! ```
 
 mod relay;
+mod rules;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use self::rules::Direction;
+use self::rules::{Rule, Rules};
 use crate::error::{Error, Result};
-use crate::host::Endpoint;
-use crate::notebook::Notebook;
-use crate::record::Event;
+use crate::host::script::Endpoint;
+use crate::record::event::Event;
+use crate::record::notebook::Notebook;
 use crate::wait::pause;
 
 /// How long to wait after a connection that could not be accepted: the next one could not either.
@@ -33,15 +35,6 @@ pub struct Link {
     address: (String, u16),
     rules: Arc<Rules>,
     relay: JoinHandle<()>,
-}
-
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the upstream: WAL, and the server's answers.
-    ToStandby,
-    /// To the upstream: requests, and the standby's reports of how far it is.
-    ToUpstream,
 }
 
 /// Something that is wrong with a link for as long as this value lives. Dropping it heals the link.
@@ -78,7 +71,7 @@ impl Link {
     }
 
     /// Where new connections go from now on; those that are open stay where they are.
-    pub fn lead_to(&self, upstream: Endpoint) {
+    pub fn repoint(&self, upstream: Endpoint) {
         self.rules.change(|state| state.upstream = upstream);
     }
 
@@ -101,14 +94,14 @@ impl Link {
     }
 
     /// Lets every byte take this much longer, in each direction: the round trip takes twice as much.
-    pub fn latency(&self, one_way: Duration) -> Fault {
-        self.fault(&format!("takes {one_way:?} each way"), [Rule::Latency(one_way)])
+    pub fn delay(&self, one_way: Duration) -> Fault {
+        self.fault(&format!("takes {one_way:?} each way"), [Rule::Delay(one_way)])
     }
 
     /// Lets so many bytes per second through, in each direction and for each connection.
-    pub fn bandwidth(&self, bytes_per_second: u32) -> Fault {
+    pub fn throttle(&self, bytes_per_second: u32) -> Fault {
         let limit = bytes_per_second.max(1);
-        self.fault(&format!("passes {limit} bytes per second"), [Rule::Bandwidth(limit)])
+        self.fault(&format!("passes {limit} bytes per second"), [Rule::Throttle(limit)])
     }
 
     /// Ends every connection with a reset, as a firewall or a router that forgot them would. On the
@@ -156,96 +149,6 @@ impl Drop for Fault {
         let numbers = std::mem::take(&mut self.numbers);
         self.rules.change(|state| state.faults.retain(|(number, _)| !numbers.contains(number)));
         self.rules.notebook.note(Event::Heal { what: std::mem::take(&mut self.what) });
-    }
-}
-
-/// What holds on a link now. Faults add up: latencies are added, the least bandwidth counts.
-#[derive(Debug)]
-struct Rules {
-    standby: String,
-    notebook: Notebook,
-    state: Mutex<State>,
-    changed: watch::Sender<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    upstream: Endpoint,
-    faults: Vec<(u64, Rule)>,
-    numbered: u64,
-    resets: u64,
-    passed: [u64; 2],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    Cut(Direction),
-    Latency(Duration),
-    Bandwidth(u32),
-}
-
-impl Rules {
-    fn new(standby: &str, notebook: &Notebook, upstream: Endpoint) -> Self {
-        let state = State { upstream, faults: Vec::new(), numbered: 0, resets: 0, passed: [0; 2] };
-        Self {
-            standby: standby.to_owned(),
-            notebook: notebook.clone(),
-            state: Mutex::new(state),
-            changed: watch::Sender::new(()),
-        }
-    }
-
-    fn what(&self, fault: &str) -> String {
-        format!("the link of {} {fault}", self.standby)
-    }
-
-    /// Bytes pass only while this is held: a change is in effect when the change comes back.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state());
-        self.changed.send_replace(());
-    }
-
-    /// Comes back when this is so; at once when it is so already.
-    async fn until(&self, so: impl Fn(&State) -> bool) {
-        let mut changed = self.changed.subscribe();
-        while !so(&self.state()) {
-            // The sender lives as long as these rules.
-            let _ = changed.changed().await;
-        }
-    }
-}
-
-impl State {
-    fn passed(&mut self, direction: Direction) -> &mut u64 {
-        let [to_standby, to_upstream] = &mut self.passed;
-        match direction {
-            Direction::ToStandby => to_standby,
-            Direction::ToUpstream => to_upstream,
-        }
-    }
-
-    fn is_cut(&self, direction: Direction) -> bool {
-        self.faults.iter().any(|(_, rule)| *rule == Rule::Cut(direction))
-    }
-
-    fn latency(&self) -> Duration {
-        let latencies = self.faults.iter().map(|(_, rule)| match rule {
-            Rule::Latency(one_way) => *one_way,
-            Rule::Cut(_) | Rule::Bandwidth(_) => Duration::ZERO,
-        });
-        latencies.sum()
-    }
-
-    fn bandwidth(&self) -> Option<u32> {
-        let limits = self.faults.iter().filter_map(|(_, rule)| match rule {
-            Rule::Bandwidth(limit) => Some(*limit),
-            Rule::Cut(_) | Rule::Latency(_) => None,
-        });
-        limits.min()
     }
 }
 

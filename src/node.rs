@@ -1,5 +1,13 @@
-//! One PostgreSQL server on a host: made, configured, started, stopped, crashed, promoted. Base
-//! backups, statistics, waits and workloads are elsewhere; a node never knows whom it follows.
+//! One PostgreSQL server on a host: configured, started, stopped, crashed, promoted. Base backups,
+//! statistics, waits and workloads are elsewhere; a node never knows which server it follows.
+//!
+//! ```text
+//!   freeze.rs   a server, or one kind of its processes, that does not run
+//!   fence.rs    an old primary kept from taking writes
+//! ```
+
+pub(crate) mod fence;
+pub(crate) mod freeze;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -8,10 +16,11 @@ use tokio_postgres::Config;
 
 use crate::conf::Conf;
 use crate::error::{Error, Result, Why};
-use crate::host::{Endpoint, Host, Script};
-use crate::notebook::Notebook;
+use crate::host::Host;
+use crate::host::script::{Endpoint, Script};
 use crate::password::Password;
-use crate::record::Event;
+use crate::record::event::Event;
+use crate::record::notebook::Notebook;
 use crate::session::{CONNECT, Session};
 use crate::settings;
 use crate::wait::{PATIENCE, Seen, until};
@@ -97,15 +106,15 @@ impl Node {
         let script = Script { line, environment: fill.environment };
         let conf = self.base_conf().and(conf).lines();
         let script = script.with("HBA", HBA).with("CONF", conf);
-        self.run_noting(&fill.line, &script).await
+        self.run_recorded(&fill.line, &script).await
     }
 
     fn base_conf(&self) -> Conf {
-        let (addresses, sockets) = self.host.listening();
+        let addresses = if self.host.listens_on_tcp() { "*" } else { "" };
         Conf::new()
             .set("cluster_name", &self.name)
             .set("listen_addresses", addresses)
-            .set("unix_socket_directories", sockets)
+            .set("unix_socket_directories", self.host.home())
             .set("lc_messages", "C")
             .set("timezone", "UTC")
             .set("log_timezone", "UTC")
@@ -141,7 +150,7 @@ impl Node {
         let looked = until("the server takes connections", PATIENCE, || async {
             match Session::open(&config, &self.name, &Notebook::in_memory()).await {
                 Ok(session) => Ok(Seen::Done(Ok(session))),
-                Err(error) => Ok(match self.ended().await? {
+                Err(error) => Ok(match self.exit_status().await? {
                     Some(status) => Seen::Done(Err(status)),
                     None => Seen::NotYet(format!("{error:?}")),
                 }),
@@ -156,7 +165,7 @@ impl Node {
     }
 
     /// The exit status of the server, if it has ended since it was last started.
-    pub async fn ended(&self) -> Result<Option<String>> {
+    pub async fn exit_status(&self) -> Result<Option<String>> {
         let launch = self.launches.load(Ordering::Relaxed);
         let script = Script::new(format!("cat ../exit.{launch} 2>/dev/null || true"));
         let status = self.host.run(&script).await?;
@@ -168,20 +177,20 @@ impl Node {
         let line = format!("pg_ctl stop -D \"$PGDATA\" -m {}", how.mode());
         let patience = PATIENCE.mul_f64(settings::timeout_factor()).as_secs().to_string();
         let script = Script::new(&line).with("PGCTLTIMEOUT", patience);
-        self.run_noting(&line, &script).await.map(drop)
+        self.run_recorded(&line, &script).await.map(drop)
     }
 
     /// Kills the postmaster: a server crash, never a power loss, because what the server had
     /// written is in the page cache and stays. Its backends notice and go; it is over when all
     /// have gone, so that the server can be started again at once.
     pub async fn crash(&self) -> Result<()> {
-        if let Some(status) = self.ended().await? {
+        if let Some(status) = self.exit_status().await? {
             return Err(Error::new("crashing the server", Why::Ended { status }).on(&self.name));
         }
         self.run("kill -KILL $(head -n 1 \"$PGDATA/postmaster.pid\")").await?;
         until(&format!("{} is gone", self.name), PATIENCE, || async {
             let backends = self.host.run(&Script::new(BACKENDS)).await?;
-            Ok(match (self.ended().await?, backends.trim()) {
+            Ok(match (self.exit_status().await?, backends.trim()) {
                 (Some(_), "") => Seen::Done(()),
                 (_, backends) => Seen::NotYet(format!("processes {backends}")),
             })
@@ -193,7 +202,7 @@ impl Node {
     pub async fn postmaster(&self) -> Result<u32> {
         let file = self.host.read("postmaster.pid").await.map_err(|error| error.on(&self.name))?;
         let pid = file.lines().next().and_then(|line| line.trim().parse().ok());
-        pid.ok_or_else(|| Error::missing("reading postmaster.pid", file).on(&self.name))
+        pid.ok_or_else(|| Error::unreadable("reading postmaster.pid", file).on(&self.name))
     }
 
     /// Makes a standby a primary and waits until it is one.
@@ -217,16 +226,16 @@ impl Node {
 
     /// Runs a command line on the node's host, as a person would type it there, and notes it.
     pub async fn run(&self, line: &str) -> Result<String> {
-        self.run_noting(line, &Script::new(line)).await
+        self.run_recorded(line, &Script::new(line)).await
     }
 
     /// The same for a program that connects to the server, as the superuser.
     pub(crate) async fn run_as_client(&self, script: Script) -> Result<String> {
         let script = script.with("PGPASSWORD", self.password.as_str());
-        self.run_noting(&script.line.clone(), &script.with("PGDATABASE", "postgres")).await
+        self.run_recorded(&script.line.clone(), &script.with("PGDATABASE", "postgres")).await
     }
 
-    pub(crate) async fn run_noting(&self, line: &str, script: &Script) -> Result<String> {
+    pub(crate) async fn run_recorded(&self, line: &str, script: &Script) -> Result<String> {
         self.note_command(line);
         self.host.run(script).await.map_err(|error| error.on(&self.name))
     }
@@ -255,7 +264,7 @@ impl Node {
         newest
             .ok()
             .flatten()
-            .ok_or_else(|| Error::missing(format!("reading {file}"), text).on(&self.name))
+            .ok_or_else(|| Error::unreadable(format!("reading {file}"), text).on(&self.name))
     }
 
     /// Where the last checkpoint's record is, from the control file: also of a stopped server,
@@ -264,7 +273,7 @@ impl Node {
         let line = "pg_controldata -D \"$PGDATA\" | grep 'Latest checkpoint location'";
         let said = self.run(line).await?;
         let location = said.rsplit(' ').next().and_then(|location| location.trim().parse().ok());
-        location.ok_or_else(|| Error::missing("reading the control file", said).on(&self.name))
+        location.ok_or_else(|| Error::unreadable("reading the control file", said).on(&self.name))
     }
 
     /// A session of the superuser.
@@ -273,7 +282,7 @@ impl Node {
     }
 
     /// The same, for one whose statements are nobody's business, or too many to note.
-    pub async fn session_unnoted(&self) -> Result<Session> {
+    pub async fn session_unrecorded(&self) -> Result<Session> {
         Session::open(&self.config(), &self.name, &Notebook::in_memory()).await
     }
 

@@ -13,9 +13,9 @@ use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Socket};
 
 use crate::error::{Error, Result, Why};
-use crate::notebook::Notebook;
-use crate::record::Event;
-use crate::refusal::Refusal;
+use crate::record::event::Event;
+use crate::record::notebook::Notebook;
+use crate::record::server_message::ServerMessage;
 use crate::settings;
 
 /// How long a connection may take to come about, before `LAB_TIMEOUT` multiplies it. A frozen
@@ -23,6 +23,7 @@ use crate::settings;
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// An open session on one server.
+#[must_use = "a session ends when it is dropped"]
 #[derive(Debug)]
 pub struct Session {
     client: Client,
@@ -35,8 +36,8 @@ pub struct Session {
 /// What the server said without being asked.
 #[derive(Debug, Default)]
 struct Heard {
-    notices: Vec<Refusal>,
-    end: Option<Refusal>,
+    notices: Vec<ServerMessage>,
+    end: Option<ServerMessage>,
 }
 
 impl Session {
@@ -76,13 +77,13 @@ impl Session {
     }
 
     /// The notices and warnings so far, oldest first.
-    pub fn notices(&self) -> Vec<Refusal> {
+    pub fn notices(&self) -> Vec<ServerMessage> {
         self.heard().notices.clone()
     }
 
     /// What the server ended the connection with, if it did and said so: an administrator's
     /// command, a conflict with recovery.
-    pub fn end(&self) -> Option<Refusal> {
+    pub fn end(&self) -> Option<ServerMessage> {
         self.heard().end.clone()
     }
 
@@ -114,13 +115,13 @@ impl Session {
     /// Runs a query and gives its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
         self.note(sql);
-        self.look(sql).await
+        self.rows_unrecorded(sql).await
     }
 
     /// Runs a query that has one row with one column, and gives that.
     pub async fn value<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
         self.note(sql);
-        self.look_at(sql).await
+        self.value_unrecorded(sql).await
     }
 
     /// Runs a query that has one `bigint` that is never negative: a count, a size.
@@ -133,10 +134,10 @@ impl Session {
     /// # Errors
     ///
     /// The connection broke.
-    pub async fn attempt(&self, sql: &str) -> Result<Option<Refusal>> {
+    pub async fn attempt(&self, sql: &str) -> Result<Option<ServerMessage>> {
         match self.run(sql).await {
             Ok(()) => Ok(None),
-            Err(error) => error.refusal().cloned().map(Some).ok_or(error),
+            Err(error) => error.server_message().cloned().map(Some).ok_or(error),
         }
     }
 
@@ -145,32 +146,32 @@ impl Session {
     /// # Errors
     ///
     /// It was accepted, or the connection broke.
-    pub async fn refusal(&self, sql: &str) -> Result<Refusal> {
+    pub async fn refusal(&self, sql: &str) -> Result<ServerMessage> {
         self.attempt(sql).await?.ok_or_else(|| {
             Error::new(format!("expecting a refusal of {sql:?}"), Why::Accepted).on(&self.name)
         })
     }
 
     /// As [`rows`](Self::rows), for waits and views: how often they look is nobody's business.
-    pub(crate) async fn look(&self, sql: &str) -> Result<Vec<Row>> {
+    pub(crate) async fn rows_unrecorded(&self, sql: &str) -> Result<Vec<Row>> {
         self.client.query(sql, &[]).await.map_err(|source| self.failed(sql, source))
     }
 
     /// As [`value`](Self::value), without a note.
-    pub(crate) async fn look_at<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
+    pub(crate) async fn value_unrecorded<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
         let row = self.client.query_one(sql, &[]).await;
         let value = row.and_then(|row| row.try_get(0));
         value.map_err(|source| self.failed(sql, source))
     }
 
     /// As [`run`](Self::run), for statements with passwords in them: they appear nowhere.
-    pub(crate) async fn run_secretly(&self, act: &str, sql: &str) -> Result<()> {
+    pub(crate) async fn run_without_trace(&self, act: &str, sql: &str) -> Result<()> {
         let run = self.client.batch_execute(sql).await;
         run.map_err(|source| Error::sql(act, source).on(&self.name))
     }
 
     /// As [`run`](Self::run), without a note.
-    pub(crate) async fn run_quietly(&self, sql: &str) -> Result<()> {
+    pub(crate) async fn run_unrecorded(&self, sql: &str) -> Result<()> {
         self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }
 
@@ -203,11 +204,11 @@ async fn listen(
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
         match message {
             Some(Ok(AsyncMessage::Notice(notice))) => {
-                heard.notices.push(Refusal::from_server(&notice));
+                heard.notices.push(ServerMessage::from_server(&notice));
             }
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                heard.end = error.as_db_error().map(Refusal::from_server);
+                heard.end = error.as_db_error().map(ServerMessage::from_server);
                 return;
             }
             None => return,

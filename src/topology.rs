@@ -14,8 +14,9 @@ pub const PRIMARY: &str = "primary";
 /// A primary and its standbys, described.
 ///
 /// ```
-/// use replication_lab::Topology;
-/// let chain = Topology::pair().standby("standby2").following("standby1").without_slot();
+/// use replication_lab::{Standby, Topology};
+/// let second = Standby::new("standby2").following("standby1").without_slot();
+/// let chain = Topology::pair().standby(second);
 /// assert_eq!(
 ///     chain.to_string(),
 ///     "primary ← standby1 (slot standby1), standby1 ← standby2 (no slot), asynchronous"
@@ -29,7 +30,14 @@ pub struct Topology {
 }
 
 /// One standby of a [`Topology`].
+///
+/// ```
+/// use replication_lab::{Standby, Topology};
+/// let third = Standby::new("standby3").following("standby2").without_slot().deferred();
+/// let chain = Topology::pair().standby("standby2").standby(third);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Standby {
     /// Its node's name, its `application_name` and its slot's name.
     pub name: String,
@@ -37,8 +45,48 @@ pub struct Standby {
     pub upstream: String,
     /// Does its upstream keep a replication slot for it?
     pub slot: bool,
-    /// Is only its machine there at the start, and no server on it?
-    pub later: bool,
+    /// Is it created after the start? Then only its machine and its link are there before.
+    pub deferred: bool,
+}
+
+impl Standby {
+    /// Describes a standby that follows the primary through a slot of its own, from the start on.
+    pub fn new(name: impl Into<String>) -> Self {
+        let (name, upstream) = (name.into(), PRIMARY.to_owned());
+        Self { name, upstream, slot: true, deferred: false }
+    }
+
+    /// Lets it follow this node.
+    #[must_use]
+    pub fn following(self, upstream: impl Into<String>) -> Self {
+        Self { upstream: upstream.into(), ..self }
+    }
+
+    /// Lets it stream without a replication slot.
+    #[must_use]
+    pub fn without_slot(self) -> Self {
+        Self { slot: false, ..self }
+    }
+
+    /// Defers it: its machine and its link are there from the start; its slot, its data and its server
+    /// are not. See [`Cluster::repoint`](crate::Cluster::repoint),
+    /// [`Cluster::rebuild`](crate::Cluster::rebuild) and [`Node::start`](crate::Node::start).
+    #[must_use]
+    pub fn deferred(self) -> Self {
+        Self { deferred: true, ..self }
+    }
+}
+
+impl From<&str> for Standby {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Standby {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
 }
 
 impl Topology {
@@ -52,41 +100,10 @@ impl Topology {
         Self { standbys: Vec::new(), conf: Conf::new(), synchronous: None }
     }
 
-    /// One more standby; it follows the primary through a slot of its own until the next calls
-    /// say otherwise.
+    /// Adds a standby; a name alone is one that follows the primary through a slot of its own.
     #[must_use]
-    pub fn standby(mut self, name: impl Into<String>) -> Self {
-        let (name, upstream) = (name.into(), PRIMARY.to_owned());
-        self.standbys.push(Standby { name, upstream, slot: true, later: false });
-        self
-    }
-
-    /// The last standby comes later: its machine and its link are there from the start, its slot, its
-    /// data and its server are not. See [`Cluster::lead`](crate::Cluster::lead),
-    /// [`Cluster::rebuild`](crate::Cluster::rebuild) and [`Node::start`](crate::Node::start).
-    #[must_use]
-    pub fn later(mut self) -> Self {
-        if let Some(last) = self.standbys.last_mut() {
-            last.later = true;
-        }
-        self
-    }
-
-    /// The last standby follows this node.
-    #[must_use]
-    pub fn following(mut self, upstream: impl Into<String>) -> Self {
-        if let Some(last) = self.standbys.last_mut() {
-            last.upstream = upstream.into();
-        }
-        self
-    }
-
-    /// The last standby has no slot.
-    #[must_use]
-    pub fn without_slot(mut self) -> Self {
-        if let Some(last) = self.standbys.last_mut() {
-            last.slot = false;
-        }
+    pub fn standby(mut self, standby: impl Into<Standby>) -> Self {
+        self.standbys.push(standby.into());
         self
     }
 
@@ -120,7 +137,7 @@ impl Topology {
     /// Is every name usable, used once, and every upstream described before its follower?
     pub(crate) fn check(&self) -> Result<()> {
         let mut known = HashSet::from([PRIMARY]);
-        let mut later = HashSet::new();
+        let mut deferred = HashSet::new();
         for standby in &self.standbys {
             let wrong = if !is_slot_name(&standby.name) {
                 "a node's name is its slot's name too: lower-case letters, digits and \
@@ -129,16 +146,16 @@ impl Topology {
                 "its upstream is described nowhere before it"
             } else if !known.insert(&standby.name) {
                 "the name is taken"
-            } else if !standby.later && later.contains(standby.upstream.as_str()) {
+            } else if !standby.deferred && deferred.contains(standby.upstream.as_str()) {
                 "its upstream comes later than it does"
             } else {
-                later.extend(standby.later.then_some(standby.name.as_str()));
+                deferred.extend(standby.deferred.then_some(standby.name.as_str()));
                 continue;
             };
             let act = format!("describing a standby {:?} of {:?}", standby.name, standby.upstream);
             return Err(Error::new(act, Why::Topology(wrong)));
         }
-        let someone = self.standbys.iter().any(|standby| !standby.later);
+        let someone = self.standbys.iter().any(|standby| !standby.deferred);
         match &self.synchronous {
             Some(names) if !names.is_empty() && !someone => {
                 let act = format!("describing synchronous_standby_names = {names:?}");
@@ -160,9 +177,9 @@ impl fmt::Display for Topology {
         if self.standbys.is_empty() {
             return f.write_str("primary alone");
         }
-        for Standby { name, upstream, slot, later } in &self.standbys {
+        for Standby { name, upstream, slot, deferred } in &self.standbys {
             let slot = if *slot { format!("slot {name}") } else { "no slot".to_owned() };
-            let later = if *later { ", later" } else { "" };
+            let later = if *deferred { ", later" } else { "" };
             write!(f, "{upstream} ← {name} ({slot}{later}), ")?;
         }
         match &self.synchronous {
@@ -183,23 +200,26 @@ mod tests {
             "primary ← standby1 (slot standby1), asynchronous"
         );
         assert_eq!(Topology::alone().to_string(), "primary alone");
-        let chain = Topology::pair().standby("standby2").following("standby1");
+        let second = Standby::new("standby2").following("standby1");
+        let chain = Topology::pair().standby(second.clone());
         chain.check().unwrap();
-        let chain = chain.later().to_string();
+        let chain = Topology::pair().standby(second.deferred()).to_string();
         assert!(chain.contains("standby1 ← standby2 (slot standby2, later)"), "{chain}");
     }
 
     #[test]
     fn what_cannot_be_built_is_refused_before_anything_starts() {
+        let behind = |upstream: &str| Standby::new("b").following(upstream);
+        let later = || Topology::alone().standby(Standby::new("standby1").deferred());
         for (topology, expected) in [
             (Topology::pair().standby("standby1"), "the name is taken"),
             (Topology::alone().standby("primary"), "the name is taken"),
             (Topology::alone().standby("Standby-1"), "lower-case"),
             (Topology::alone().standby(""), "lower-case"),
-            (Topology::pair().standby("b").following("c"), "described nowhere before it"),
-            (Topology::alone().standby("b").following("b"), "described nowhere before it"),
-            (Topology::pair().later().standby("b").following("standby1"), "comes later"),
-            (Topology::pair().later().synchronous("standby1"), "no standby is there"),
+            (Topology::pair().standby(behind("c")), "described nowhere before it"),
+            (Topology::alone().standby(behind("b")), "described nowhere before it"),
+            (later().standby(behind("standby1")), "comes later"),
+            (later().synchronous("standby1"), "no standby is there"),
         ] {
             let error = topology.check().unwrap_err();
             assert!(error.is_bad_input());

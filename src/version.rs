@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::{Error, Result, Why};
+
 /// A version of PostgreSQL, by its major number and the text it was written with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
@@ -46,23 +48,25 @@ impl fmt::Display for Version {
     }
 }
 
-/// Text that is no version of PostgreSQL from [`OLDEST`] on.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BadVersion;
-
 impl FromStr for Version {
-    type Err = BadVersion;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, BadVersion> {
+    /// Reads a version from [`OLDEST`] on.
+    ///
+    /// # Errors
+    ///
+    /// The text is no such version: [`Error::is_bad_input`].
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || Error::new("reading a version", Why::Version { text: text.to_owned() });
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (digits, rest) = text.split_at(end);
-        let major: u16 = digits.parse().map_err(|_| BadVersion)?;
+        let major: u16 = digits.parse().map_err(|_| bad())?;
         let suffix = ["", ".", "rc", "beta", "alpha", "devel"].iter().any(|word| {
             rest.strip_prefix(word).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         });
         match suffix && major >= OLDEST {
             true => Ok(Self { major, text: text.to_owned() }),
-            false => Err(BadVersion),
+            false => Err(bad()),
         }
     }
 }
@@ -81,7 +85,7 @@ mod tests {
             assert_eq!(version.to_string(), text);
         }
         for text in ["", "12", "latest", "17-alpine", "v17", "17 ", "-17"] {
-            assert_eq!(text.parse::<Version>(), Err(BadVersion), "{text:?}");
+            assert!(text.parse::<Version>().unwrap_err().is_bad_input(), "{text:?}");
         }
     }
 

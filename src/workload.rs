@@ -1,6 +1,14 @@
 //! Shop writers: clients that place one order after the other, find the server that takes writes by
 //! themselves, and note what they were told about every single one. They never judge: see
 //! [`Ledger::compare`].
+//!
+//! ```text
+//!   ledger.rs    what writers were told, against the rows that are present
+//!   pgbench.rs   the load that comes with PostgreSQL
+//! ```
+
+pub mod ledger;
+pub mod pgbench;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -10,9 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
 
+use self::ledger::{Attempt, Ledger, Outcome};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::ledger::{Attempt, Ledger, Outcome};
 use crate::session::Session;
 use crate::settings;
 use crate::wait::{self, Seen, pause, until};
@@ -112,7 +120,7 @@ impl Writer {
         let (mut attempts, mut session) = (Vec::new(), None);
         while !*self.ended.borrow() {
             let Some(open) = session.take() else {
-                session = self.cluster.client_unnoted(TargetSessionAttrs::ReadWrite).await.ok();
+                session = self.cluster.client_unrecorded(TargetSessionAttrs::ReadWrite).await.ok();
                 if session.is_none() {
                     pause(BREATH).await;
                 }
@@ -143,6 +151,6 @@ async fn place(session: &Session, id: i64) -> Outcome {
 /// Did the server say that it did not commit? One that ends a session (class 57) may have committed
 /// before it did.
 fn is_told(error: &Error) -> bool {
-    error.refusal().is_some_and(|refusal| !refusal.sqlstate().is_empty())
+    error.server_message().is_some_and(|refusal| !refusal.sqlstate().is_empty())
         && error.code().is_none_or(|code| !code.code().starts_with("57"))
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::stat::{Replication, Slot};
+use crate::stat::rows::{Replication, Slot};
 use crate::wal::{Lsn, Timeline};
 
-/// What a server showed at one moment: see [`observe`](crate::checkup::observe).
+/// What a server showed at one moment: see [`observe`](super::observe()).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     /// Is it a standby?

@@ -1,7 +1,12 @@
 //! The judgement, on values: every alert comes and goes, and nothing else does.
 
-use super::*;
-use crate::wal::Lsn;
+use std::time::Duration;
+
+use super::finding::*;
+use super::judge::judge;
+use super::observation::*;
+use crate::stat::rows::{Replication, Slot};
+use crate::wal::{Lsn, Timeline};
 
 fn row(name: &str, state: &str, own: u64, replayed: Option<u64>) -> Replication {
     Replication {

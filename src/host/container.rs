@@ -1,7 +1,6 @@
 //! A host in a container. Its main process sleeps, and servers are started in it by command: so a
-//! server can stop, crash, be rewound and start again on the same host. Any image with
-//! PostgreSQL's programs, a shell and a user `postgres` serves; its entry point is never used to
-//! make a server.
+//! server can stop, crash, be rewound and start again on the same host. Any image with the server's
+//! programs, a shell and a user `postgres` serves; its entry point is never used.
 
 use std::fmt;
 use std::pin::Pin;
@@ -20,9 +19,10 @@ use testcontainers_modules::testcontainers::runners::AsyncRunner as _;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::engine::Engine;
-use super::image::Image;
-use super::{Endpoint, Output, PORT, Script, engine, switch};
+use super::engine::{self, Engine};
+use super::guest::{Guest, Programs};
+use super::script::{Endpoint, Output, Script};
+use super::switch;
 use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
 use crate::wait::{PATIENCE, Seen, until};
@@ -39,7 +39,7 @@ pub struct Container {
     engine: Arc<Engine>,
     id: String,
     inner: Option<ContainerAsync<Postgres>>,
-    programs: String,
+    guest: Guest,
     published: (String, u16),
     _switch: Mutex<Attached>,
     keep: bool,
@@ -92,47 +92,40 @@ impl fmt::Debug for Attached {
 }
 
 impl Container {
-    /// Starts a container and arms its switch.
+    /// Starts a container of an image, given by its name and its tag, and arms its switch.
     pub(crate) async fn start(
         engine: Arc<Engine>,
-        image: &Image,
+        (name, tag): (&str, &str),
+        guest: Guest,
         settings: &Settings,
         node: &str,
     ) -> Result<Self> {
-        let act = format!("starting a container of {}:{}", image.name, image.tag);
+        let act = format!("starting a container of {name}:{tag}");
         let fuse = FUSE * settings::timeout_factor();
-        let bind = engine.published.bind.clone();
+        let (bind, listens) = (engine.published.bind.clone(), guest.port);
+        // The module's image type, with all that it would start taken away.
         let request = Postgres::default()
-            .with_name(&image.name)
-            .with_tag(&image.tag)
+            .with_name(name)
+            .with_tag(tag)
             .with_cmd(["sh", "-c", switch::FUSE, "fuse", &fuse.to_string()])
             .with_ready_conditions(Vec::new())
             .with_user("postgres")
-            .with_mapped_port(0, PORT.tcp())
+            .with_mapped_port(0, listens.tcp())
             .with_hostname(node)
             .with_labels([engine::label()])
-            .with_host_config_modifier(move |config| configure(config, &bind));
+            .with_host_config_modifier(move |config| configure(config, &bind, listens));
         engine.creations.begins();
         let inner = request.start().await.map_err(|source| Error::engine(act.as_str(), source))?;
         let port = inner
-            .get_host_port_ipv4(PORT)
+            .get_host_port_ipv4(listens)
             .await
             .map_err(|source| Error::engine(act.as_str(), source))?;
         let published = (engine.published.connect.clone(), port);
         let switch = arm(&engine, inner.id(), settings.keep).await?;
         engine.creations.is_armed();
-        let major = image.version.major();
-        Ok(Self {
-            engine,
-            id: inner.id().to_owned(),
-            inner: Some(inner),
-            programs: format!(
-                "PATH=$PATH:/usr/lib/postgresql/{major}/bin:/usr/pgsql-{major}/bin; export PATH; "
-            ),
-            published,
-            _switch: Mutex::new(switch),
-            keep: settings.keep,
-        })
+        let (id, keep) = (inner.id().to_owned(), settings.keep);
+        let _switch = Mutex::new(switch);
+        Ok(Self { engine, id, inner: Some(inner), guest, published, _switch, keep })
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -143,7 +136,7 @@ impl Container {
         &self.id
     }
 
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         format!("container {}, {HOME}", self.id.get(..12).unwrap_or(&self.id))
     }
 
@@ -198,15 +191,15 @@ impl Container {
     }
 
     fn options(&self, script: &Script) -> CreateExecOptions<String> {
-        let own = [
-            ("PGDATA", format!("{HOME}/data")),
-            ("PGHOST", HOME.to_owned()),
-            ("PGUSER", "postgres".to_owned()),
-            ("LC_ALL", "C".to_owned()),
-        ];
+        let own = (self.guest.environment)(HOME);
         let environment = own.iter().chain(&script.environment);
         let environment = environment.map(|(name, value)| format!("{name}={value}")).collect();
-        let line = self.programs.clone() + &script.line;
+        let line = match &self.guest.programs {
+            Programs::In(directories) => {
+                format!("PATH=$PATH:{}; export PATH; {}", directories.join(":"), script.line)
+            }
+            Programs::Path(_) => script.line.clone(),
+        };
         CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -246,12 +239,12 @@ impl fmt::Debug for Container {
     }
 }
 
-fn configure(config: &mut HostConfig, bind: &str) {
+fn configure(config: &mut HostConfig, bind: &str, port: u16) {
     let binding = PortBinding { host_ip: Some(bind.to_owned()), host_port: None };
     config.init = Some(true);
     config.auto_remove = Some(true);
     config.publish_all_ports = Some(false);
-    config.port_bindings = Some([(format!("{PORT}/tcp"), Some(vec![binding]))].into());
+    config.port_bindings = Some([(format!("{port}/tcp"), Some(vec![binding]))].into());
     config.extra_hosts = Some(vec!["host.docker.internal:host-gateway".to_owned()]);
 }
 

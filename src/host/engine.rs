@@ -1,7 +1,6 @@
 //! The container engine: whether it answers, where it publishes ports, and which containers on it
 //! are ours. It never makes networks: engines have few of them to give.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +13,10 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
 };
 use testcontainers_modules::testcontainers::core::client::docker_client_instance;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
-use super::leftover::is_gone;
-use super::route::RelayRoute;
+use super::program::is_gone;
 use super::switch::Creations;
-use super::template::Template;
 use crate::error::{Error, Result};
 use crate::settings;
 
@@ -37,9 +34,8 @@ pub struct Engine {
     /// Where containers publish their ports, and where clients find them there.
     pub(crate) published: Published,
     pub(crate) creations: Creations,
-    pub(super) gateway: Option<IpAddr>,
-    pub(super) relay: OnceCell<RelayRoute>,
-    pub(super) templates: Mutex<HashMap<String, Template>>,
+    /// The address of the engine's bridge, where the engine says.
+    pub(crate) gateway: Option<IpAddr>,
 }
 
 /// Where a container's port is published.
@@ -80,11 +76,9 @@ impl Engine {
         let gateway = bridge_gateway(&docker).await;
         let published = published(settings::docker_host().as_deref(), gateway).await;
         let version = version.version.unwrap_or_default();
-        let relay = OnceCell::new();
         let (label, value) = label();
         let creations = Creations::watch(&format!("{label}={value}"));
-        let templates = Mutex::default();
-        let engine = Self { docker, version, published, creations, gateway, relay, templates };
+        let engine = Self { docker, version, published, creations, gateway };
         engine.sweep().await?;
         Ok(engine)
     }

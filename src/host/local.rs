@@ -3,19 +3,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 
-use nix::unistd::{Uid, User};
 use rand::Rng as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::installation::Installation;
+use super::account::Account;
+use super::guest::{Guest, Programs};
+use super::program;
+use super::script::{Endpoint, Output, Script};
 use super::switch::Switch;
-use super::{Endpoint, Output, PORT, Script};
 use crate::error::{Error, Result, Why};
 use crate::settings::{self, Settings};
-use crate::topology::PRIMARY;
 
 /// The longest path of a Unix socket, without its final NUL: 107 on Linux, 103 on macOS.
 const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -23,7 +22,7 @@ const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// A directory on this machine, with everything a server has.
 #[derive(Debug)]
 pub struct Local {
-    installation: Arc<Installation>,
+    guest: Guest,
     account: Option<Account>,
     home: PathBuf,
     switch: Switch,
@@ -33,19 +32,15 @@ pub struct Local {
 
 impl Local {
     /// Makes the directory and arms its switch.
-    pub(crate) fn create(
-        installation: Arc<Installation>,
-        settings: &Settings,
-        node: &str,
-    ) -> Result<Self> {
+    pub(crate) fn create(guest: Guest, settings: &Settings, node: &str) -> Result<Self> {
         let account = Account::for_servers()?;
         let home = settings.dir.join(name(std::process::id(), rand::rng().random(), node));
         let home = std::path::absolute(&home)
             .map_err(|source| Error::io(format!("looking at {}", home.display()), source))?;
-        check_socket_path(&home)?;
+        check_socket_path(&home, &guest.socket)?;
         let owner = account.as_ref().map(|account| account.name.as_str());
-        let switch = Switch::arm(&home, owner, settings.keep)?;
-        Ok(Self { installation, account, home, switch, keep: settings.keep, removed: false })
+        let switch = Switch::arm(&home, owner, settings.keep, guest.quit)?;
+        Ok(Self { guest, account, home, switch, keep: settings.keep, removed: false })
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -53,7 +48,7 @@ impl Local {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::Unix(self.home.clone())
+        Endpoint::Unix(self.home.clone(), self.guest.port)
     }
 
     pub(crate) async fn run(&self, script: &Script) -> Result<Output> {
@@ -93,16 +88,13 @@ impl Local {
     }
 
     fn command(&self, script: &Script) -> Command {
-        let mut command = command("sh");
+        let mut command = program::command("sh");
+        command.args(["-c", &script.line]).env_clear().envs(settings::inherited());
+        if let Programs::Path(path) = &self.guest.programs {
+            command.env("PATH", path);
+        }
         command
-            .args(["-c", &script.line])
-            .env_clear()
-            .envs(settings::inherited())
-            .env("PATH", self.installation.path())
-            .env("PGDATA", self.home.join("data"))
-            .env("PGHOST", &self.home)
-            .env("PGUSER", "postgres")
-            .env("LC_ALL", "C")
+            .envs((self.guest.environment)(&self.home.display().to_string()))
             .envs(script.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.join("data"))
             .stdin(Stdio::null())
@@ -147,42 +139,17 @@ fn name(process: u32, mark: u32, node: &str) -> String {
 }
 
 /// The process in the name of a host's directory; none in any other name.
-pub(super) fn maker(directory: &str) -> Option<u32> {
+pub(crate) fn maker(directory: &str) -> Option<u32> {
     let mut parts = directory.strip_prefix("lab-")?.splitn(3, '-');
     let process = parts.next()?.parse().ok()?;
     let mark = u32::from_str_radix(parts.next()?, 16).ok()?;
     (name(process, mark, parts.next()?) == directory).then_some(process)
 }
 
-/// The account that servers run under where this process is root: PostgreSQL refuses root.
-#[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) name: String,
-}
-
-impl Account {
-    /// None where this process is not root: servers then run as its own user.
-    pub(crate) fn for_servers() -> Result<Option<Self>> {
-        if !Uid::effective().is_root() {
-            return Ok(None);
-        }
-        let known = ["postgres", "_postgres", "nobody"];
-        let user = known.iter().find_map(|name| User::from_name(name).ok().flatten());
-        let account =
-            |user: User| Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name };
-        user.map(|user| Some(account(user))).ok_or_else(|| {
-            let act = "looking for a user to run servers as, because PostgreSQL refuses root";
-            Error::missing(act, format!("no user of these: {}", known.join(", ")))
-                .remedy("useradd --system postgres, or do not run as root")
-        })
-    }
-}
-
-/// Can servers live below this directory? Asked before anything is made.
-pub(super) fn check_directory(directory: &Path) -> Result<()> {
-    check_socket_path(&directory.join(name(std::process::id(), 0, PRIMARY)))?;
+/// Checks that servers can live below this directory, before anything is made: the home of a node of
+/// this name, with this socket in it.
+pub(crate) fn check_directory(directory: &Path, node: &str, socket: &str) -> Result<()> {
+    check_socket_path(&directory.join(name(std::process::id(), 0, node)), socket)?;
     if directory.is_dir() {
         return Ok(());
     }
@@ -191,19 +158,14 @@ pub(super) fn check_directory(directory: &Path) -> Result<()> {
         .remedy("set LAB_DIR to a directory that can be written to"))
 }
 
-fn check_socket_path(home: &Path) -> Result<()> {
-    let length = home.join(format!(".s.PGSQL.{PORT}")).as_os_str().len();
+fn check_socket_path(home: &Path, socket: &str) -> Result<()> {
+    let length = home.join(socket).as_os_str().len();
     if length <= SOCKET_PATH {
         return Ok(());
     }
     let act = format!("looking at {} as the directory of a Unix socket", home.display());
     let there = format!("a socket path of {length} bytes; the system takes {SOCKET_PATH}");
     Err(Error::missing(act, there).remedy("set LAB_DIR to a shorter path"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "host/ runs programs")]
-pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    Command::new(program)
 }
 
 #[cfg(test)]
@@ -220,8 +182,10 @@ mod tests {
 
     #[test]
     fn a_path_too_long_for_a_socket_is_refused_with_the_limit() {
-        check_socket_path(Path::new("/tmp/lab-1-00000000-primary")).unwrap();
-        let error = check_socket_path(&Path::new("/tmp").join("x".repeat(100))).unwrap_err();
+        let socket = ".s.PGSQL.5432";
+        check_socket_path(Path::new("/tmp/lab-1-00000000-primary"), socket).unwrap();
+        let long = Path::new("/tmp").join("x".repeat(100));
+        let error = check_socket_path(&long, socket).unwrap_err();
         assert!(error.is_missing());
         assert!(error.to_string().contains("LAB_DIR"), "{error}");
     }

@@ -4,7 +4,7 @@
 //! this process lives and has not asked.
 //!
 //! ```text
-//!   this process ──pipe──▶ sh: read order ─▶ end of file, or an order: quit servers, remove
+//!   this process ──pipe──▶ sh: read order ─▶ end of file, or an order: quit the guest, remove
 //!        │                        └────────▶ end of file and LAB_KEEP=1: leave all as it is
 //!        └─ every process of a local host is in the switch's process group
 //! ```
@@ -19,14 +19,8 @@ use crate::error::{Error, Result};
 use crate::settings;
 
 /// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` what to do when nobody
-/// gives an order: `remove` or `keep`; or `now` to remove a directory that is there already.
-///
-/// QUIT is PostgreSQL's immediate shutdown, said until it is heard; CONT first, for what was
-/// frozen. A server that was killed leaves its `postmaster.pid`, whose seventh line names its shared
-/// memory; that of a directory that another process left is not touched, because its number may be
-/// somebody else's by now. Backends are in sessions of their own and go with their postmaster,
-/// unless they were frozen when it was killed: those are found by the directory they work in. KILL
-/// at the end is for whatever is left in the group, and for this script.
+/// gives an order: `remove` or `keep`; or `now` to remove a directory that is there already. `$4` ends
+/// the guest of the host. KILL at the end is for whatever is left in the group, and for this script.
 const LOCAL: &str = r#"
 trap '' HUP INT TERM QUIT PIPE
 home=$1
@@ -37,28 +31,7 @@ then
     echo ready
     read -r order || [ "$3" = remove ] || exit 0
 fi
-# Is this the id of a process of this directory, or has another one got it since?
-here() { [ ! -d /proc/self ] || [ "/proc/$1/cwd" -ef "$home/data" ]; }
-server() { read -r pid 2>/dev/null <"$home/data/postmaster.pid" && here "$pid" && kill "-$1" "$pid" 2>/dev/null; }
-each() {
-    for process in /proc/[0-9]*
-    do
-        read -r name 2>/dev/null <"$process/comm" && [ "$name" = postgres ] &&
-            here "${process#/proc/}" && kill "-$1" "${process#/proc/}" 2>/dev/null
-    done
-}
-server CONT; each CONT
-kill -CONT 0; kill -QUIT 0
-looks=0
-while [ $looks -lt 120 ] && server QUIT
-do sleep 0.05; looks=$((looks + 1))
-done
-if [ "$3" != now ]
-then
-    memory=$(sed -n '7s/^ *[0-9]* *//p' "$home/data/postmaster.pid" 2>/dev/null)
-    [ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
-fi
-each KILL
+eval "$4"
 looks=0
 until rm -rf "$home" 2>/dev/null || [ $looks -ge 40 ]
 do sleep 0.05; looks=$((looks + 1))
@@ -148,11 +121,12 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Makes `home` and `home/data` for `owner`, to be removed when this process ends.
-    pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool) -> Result<Self> {
+    /// Makes `home` and `home/data` for `owner`, to be removed when this process ends, once `quit` has
+    /// ended the guest.
+    pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool, quit: &str) -> Result<Self> {
         let act = || format!("making the directory {} for a server", home.display());
         let remedy = "set LAB_DIR to a directory that can be written to";
-        let mut helper = local(home, owner.unwrap_or(""), otherwise(keep))
+        let mut helper = local(home, owner.unwrap_or(""), otherwise(keep), quit)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -193,9 +167,9 @@ impl Switch {
     }
 }
 
-/// Ends the server in a directory that another process left, and removes the directory.
-pub(crate) fn clean(home: &Path) -> Result<()> {
-    let cleaned = local(home, "", "now").stdin(Stdio::null()).stderr(Stdio::null()).status();
+/// Ends the guest in a directory that another process left, and removes the directory.
+pub(crate) fn clean(home: &Path, quit: &str) -> Result<()> {
+    let cleaned = local(home, "", "now", quit).stdin(Stdio::null()).stderr(Stdio::null()).status();
     cleaned.map_err(|source| Error::io(format!("removing {}", home.display()), source))?;
     is_gone(home)
 }
@@ -211,8 +185,8 @@ fn is_gone(home: &Path) -> Result<()> {
     }
 }
 
-fn local(home: &Path, owner: &str, otherwise: &str) -> Command {
-    sh(LOCAL, [home.as_os_str(), owner.as_ref(), otherwise.as_ref()])
+fn local(home: &Path, owner: &str, otherwise: &str, quit: &str) -> Command {
+    sh(LOCAL, [home.as_os_str(), owner.as_ref(), otherwise.as_ref(), quit.as_ref()])
 }
 
 #[expect(clippy::disallowed_methods, reason = "host/ runs programs")]

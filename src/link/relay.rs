@@ -10,8 +10,8 @@ use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Direction, Rules};
-use crate::host::{Endpoint, PORT};
+use super::rules::{Direction, Rules};
+use crate::host::script::Endpoint;
 
 /// How much is read at once: less than what an allocator asks the kernel for each time.
 const CHUNK: usize = 120 * 1024;
@@ -74,7 +74,7 @@ async fn pass(
                 Err(error) => Item::Broken(error),
             };
             let last = !matches!(item, Item::Bytes(_));
-            let due = Instant::now() + rules.state().latency();
+            let due = Instant::now() + rules.state().delay();
             if line.send((due, item)).await.is_err() || last {
                 return;
             }
@@ -122,7 +122,7 @@ async fn deliver(bytes: &[u8], to: &Writer, direction: Direction, rules: &Rules)
     let mut left = bytes;
     while !left.is_empty() {
         rules.until(|state| !state.is_cut(direction)).await;
-        let bandwidth = rules.state().bandwidth();
+        let bandwidth = rules.state().throttle();
         let most = bandwidth.map_or(left.len(), |limit| (limit / SHARE).max(1) as usize);
         let (now, _) = left.split_at(most.min(left.len()));
         to.writable().await?;
@@ -166,8 +166,8 @@ async fn at(due: Instant) {
 
 async fn connect(upstream: &Endpoint) -> io::Result<(Reader, Writer)> {
     match upstream {
-        Endpoint::Unix(directory) => {
-            let server = UnixStream::connect(directory.join(format!(".s.PGSQL.{PORT}"))).await?;
+        Endpoint::Unix(directory, port) => {
+            let server = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
             let (from, to) = server.into_split();
             Ok((Reader::Unix(from), Writer::Unix(to)))
         }

@@ -79,7 +79,7 @@ async fn the_address_stays_when_it_leads_elsewhere() {
     let (elsewhere, _) = echo().await;
     let address = link.address().1;
     let (host, port) = elsewhere.address();
-    link.lead_to(Endpoint::Tcp(host.to_owned(), port));
+    link.repoint(Endpoint::Tcp(host.to_owned(), port));
     let mut client = TcpStream::connect(link.address()).await.unwrap();
     round_trip(&mut client, b"ping").await;
     assert_eq!((link.address().1, passed(&elsewhere)), (address, [4, 4]));
@@ -145,11 +145,11 @@ async fn a_cut_of_one_way_leaves_the_other() {
 async fn a_latency_delays_every_round_trip_by_twice_as_much() {
     let (link, mut client) = echo().await;
     let one_way = Duration::from_millis(20);
-    let slow = link.latency(one_way);
+    let slow = link.delay(one_way);
     for _ in 0..3 {
         assert!(round_trip(&mut client, b"ping").await >= 2 * one_way);
     }
-    let slower = link.latency(one_way);
+    let slower = link.delay(one_way);
     assert!(round_trip(&mut client, b"ping").await >= 4 * one_way, "latencies add up");
     drop((slow, slower));
     assert!(link.rules.state().faults.is_empty(), "dropped faults are gone");
@@ -158,7 +158,7 @@ async fn a_latency_delays_every_round_trip_by_twice_as_much() {
 #[tokio::test]
 async fn a_bandwidth_is_not_exceeded() {
     let (link, mut client) = echo().await;
-    let _slow = link.bandwidth(100_000);
+    let _slow = link.throttle(100_000);
     let took = round_trip(&mut client, &vec![7; 50_000]).await;
     assert!(took >= Duration::from_millis(450), "50 kB at 100 kB/s took {took:?}");
 }
@@ -187,8 +187,8 @@ async fn a_stream_arrives_whole_and_in_order_whatever_happens_to_the_link() {
     });
     let faults = async {
         for round in 0..10_u32 {
-            let _slow = link.latency(Duration::from_millis(u64::from(round % 3)));
-            let _narrow = link.bandwidth(200_000_000);
+            let _slow = link.delay(Duration::from_millis(u64::from(round % 3)));
+            let _narrow = link.throttle(200_000_000);
             silent_for(&link, round).await;
         }
     };
@@ -244,7 +244,7 @@ async fn a_reset_by_the_server_does_not_pass_a_cut() {
 async fn the_end_is_as_late_as_the_bytes_before_it() {
     let (link, mut client, server) = server().await;
     let one_way = Duration::from_millis(30);
-    let _slow = link.latency(one_way);
+    let _slow = link.delay(one_way);
     let started = Instant::now();
     drop(server);
     assert_eq!(soon(client.read(&mut [0; 1])).await.unwrap(), 0);
@@ -254,7 +254,7 @@ async fn the_end_is_as_late_as_the_bytes_before_it() {
 #[tokio::test]
 async fn last_words_before_a_reset_arrive() {
     let (link, mut client, mut server) = server().await;
-    let _slow = link.latency(Duration::from_millis(10));
+    let _slow = link.delay(Duration::from_millis(10));
     server.write_all(b"FATAL").await.unwrap();
     server.set_zero_linger().unwrap();
     drop(server);

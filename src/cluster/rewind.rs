@@ -1,0 +1,49 @@
+//! A server that diverged made a follower of the one that it diverged from: `pg_rewind` over the
+//! node's link. It discards what only the diverged server had, and it never starts one.
+
+use super::basebackup::Source;
+use crate::conf::{Conf, conninfo};
+use crate::error::Result;
+use crate::host::script::Script;
+use crate::node::Node;
+use crate::password::Password;
+
+/// The role that it connects as; it may call the functions that the manual lists, and no others.
+pub(crate) const REWINDER: &str = "rewinder";
+
+/// Rewinds a stopped node to the history of the server that its link leads to (manual:
+/// `pg_rewind`), and writes its own configuration over the one that comes with it. Gives what
+/// `pg_rewind` said.
+///
+/// Right after a promotion the new primary's control file still shows the old timeline: make a
+/// checkpoint there first, or 13 says that no rewind is required and leaves the divergence.
+pub(crate) async fn rewind(
+    node: &Node,
+    source: &Source<'_>,
+    rewinder: &Password,
+    conf: &Conf,
+) -> Result<String> {
+    node.prepare(script(source, rewinder, ""), conf).await
+}
+
+/// The same without changing anything: what `pg_rewind` says it would do.
+pub(crate) async fn dry_run(
+    node: &Node,
+    source: &Source<'_>,
+    rewinder: &Password,
+) -> Result<String> {
+    let script = script(source, rewinder, " --dry-run");
+    node.run_recorded(&script.line.clone(), &script).await
+}
+
+fn script(source: &Source<'_>, rewinder: &Password, option: &str) -> Script {
+    let (host, port) = source.link.address();
+    let server = conninfo(&[
+        ("host", host),
+        ("port", &port.to_string()),
+        ("user", REWINDER),
+        ("dbname", "postgres"),
+    ]);
+    let line = format!("pg_rewind -D \"$PGDATA\" --source-server=\"$UPSTREAM\"{option} 2>&1");
+    Script::new(line).with("UPSTREAM", server).with("PGPASSWORD", rewinder.as_str())
+}

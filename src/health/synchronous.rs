@@ -1,0 +1,47 @@
+//! `synchronous_standby_names`, as far as a count needs it: how many standbys must confirm. It never
+//! decides which ones: the server says so in `sync_state`.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The rule of who must confirm a commit (manual: `synchronous_standby_names`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// How many standbys must.
+    pub(super) needed: u64,
+}
+
+impl Rule {
+    /// Reads a value that the server has accepted; an empty one is no rule.
+    pub(super) fn read(names: &str) -> Option<Self> {
+        static NUMBER: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"^\s*(?:[A-Za-z]+\s*)?(\d+)\s*\(").ok());
+        if names.trim().is_empty() {
+            return None;
+        }
+        let number = NUMBER.as_ref().and_then(|number| number.captures(names)?.get(1));
+        let needed = number.and_then(|number| number.as_str().parse().ok());
+        Some(Self { needed: needed.unwrap_or(1) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_that_the_manual_has() {
+        for (names, needed) in [
+            ("FIRST 2 (s1, s2, s3)", 2),
+            ("any 3(s1,s2,s3)", 3),
+            ("2 (s1, s2)", 2),
+            ("*", 1),
+            ("s1", 1),
+            ("\"2 (odd\", s2", 1),
+        ] {
+            assert_eq!(Rule::read(names), Some(Rule { needed }), "{names}");
+        }
+        assert_eq!(Rule::read("  "), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! What can happen in a run, as events in order. Plain data: nothing here asks a server or looks at a
+//! clock.
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::Fact;
+use super::format::FORMAT;
+use super::reading::Reading;
+
+/// One line of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Milliseconds since the record began.
+    pub at_ms: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Entry {
+    /// Creates an entry for an event that happened this many milliseconds after the record began.
+    pub fn new(at_ms: u64, event: Event) -> Self {
+        Self { at_ms, event }
+    }
+}
+
+/// What can happen in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The first line: what is recorded, and where it ran.
+    Begin(Begin),
+    /// A cluster is being built; what its nodes do until [`Event::Ready`] is provisioning.
+    Provision {
+        /// The topology in words.
+        topology: String,
+    },
+    /// The cluster is built.
+    Ready {
+        /// The servers' version, as they say.
+        server_version: String,
+    },
+    /// A new step of the exercise.
+    Step {
+        /// What it is for.
+        title: String,
+    },
+    /// A command line, as run on a node.
+    Command {
+        /// The node's name.
+        node: String,
+        /// The line as a person would type it there.
+        line: String,
+    },
+    /// A statement, as sent to a node.
+    Sql {
+        /// The node's name, or the client's.
+        node: String,
+        /// The statement.
+        text: String,
+    },
+    /// Something is broken on purpose from now on.
+    Fault {
+        /// What it is.
+        what: String,
+    },
+    /// It is not broken any more.
+    Heal {
+        /// The fault, in the same words.
+        what: String,
+    },
+    /// Something that is the same on every run of a PostgreSQL version.
+    Fact {
+        /// What it is.
+        name: String,
+        /// What it was.
+        value: Fact,
+    },
+    /// Something that differs from run to run.
+    Measure {
+        /// What it is.
+        name: String,
+        /// What it was.
+        reading: Reading,
+        /// Is it one of the few figures that a summary shows?
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        key: bool,
+    },
+    /// A sentence that a reader takes home.
+    Learn {
+        /// The sentence.
+        sentence: String,
+        /// The names of the facts that prove it.
+        because: Vec<String>,
+    },
+    /// The last line. A record without it is that of a run that was killed.
+    End(Outcome),
+}
+
+/// How an exercise ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its body went to the end, and its page is the accepted one.
+    Passed,
+    /// An assertion or an act failed, or the page differs.
+    Failed,
+}
+
+/// The head of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Begin {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The page's name: `scenario_04_manual_failover@promote`.
+    pub page: String,
+    /// What the exercise shows and how, in a few sentences.
+    pub about: String,
+    /// PostgreSQL's version.
+    pub postgres: String,
+    /// The host: `container` or `local`.
+    pub host: String,
+    /// Did the exercise run by itself, so that its measurements are worth quoting?
+    pub alone: bool,
+    /// When, in seconds since 1970-01-01 UTC.
+    pub started: u64,
+    /// The machine, what the servers ran on there, and settings that change figures.
+    #[serde(default)]
+    pub place: String,
+}
+
+impl Begin {
+    /// Creates the head of a record of this page, in the current format, on a server of this version.
+    ///
+    /// The other fields are what a record says that knows nothing more: no text, no host, beside other
+    /// tests, at the second 0. Set those that are known.
+    pub fn new(page: impl Into<String>, postgres: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            page: page.into(),
+            about: String::new(),
+            postgres: postgres.into(),
+            host: String::new(),
+            alone: false,
+            started: 0,
+            place: String::new(),
+        }
+    }
+}

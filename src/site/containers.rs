@@ -1,0 +1,71 @@
+//! The container engine of this process, with what was found out about it and what was made on it,
+//! each once per process: the route back to this process, and the templates. It starts no server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OnceCell};
+
+use super::image::Image;
+use super::layer;
+use super::route::{self, RelayRoute};
+use super::template::Template;
+use crate::error::Result;
+use crate::host::container::Container;
+use crate::host::engine::Engine;
+use crate::settings::Settings;
+
+/// An engine that answers, and what this process knows of it.
+#[derive(Debug)]
+pub(super) struct Containers {
+    engine: Arc<Engine>,
+    route: OnceCell<RelayRoute>,
+    templates: Mutex<HashMap<String, Template>>,
+}
+
+impl Containers {
+    /// Returns those of this process. The engine is asked once: that which `DOCKER_HOST` or the usual
+    /// sockets name.
+    pub(super) async fn of_process() -> Result<Arc<Self>> {
+        static CONTAINERS: OnceCell<Arc<Containers>> = OnceCell::const_new();
+        let connected = CONTAINERS.get_or_try_init(|| async {
+            let engine = Engine::of_process().await?;
+            let (route, templates) = (OnceCell::new(), Mutex::default());
+            Ok(Arc::new(Self { engine, route, templates }))
+        });
+        connected.await.cloned()
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Returns how containers reach relays of this process, found by trying it from this one.
+    pub(super) async fn route(&self, from: &Container, settings: &Settings) -> Result<RelayRoute> {
+        let find = || route::find(&self.engine, from, settings);
+        self.route.get_or_try_init(find).await.cloned()
+    }
+
+    /// Returns how containers of this image reach relays of this process: tried with one, where no
+    /// container has tried it yet.
+    pub(super) async fn probe(&self, image: &Image, settings: &Settings) -> Result<RelayRoute> {
+        if let Some(known) = self.route.get() {
+            return Ok(known.clone());
+        }
+        let container = image.start(&self.engine, settings, "probe").await?;
+        let route = self.route(&container, settings).await;
+        container.remove().await?;
+        route
+    }
+
+    /// Returns the template of an image, made if the engine does not have it yet.
+    pub(super) async fn template(&self, image: &Image, settings: &Settings) -> Result<Template> {
+        let mut templates = self.templates.lock().await;
+        if let Some(template) = templates.get(&image.reference()) {
+            return Ok(template.clone());
+        }
+        let template = layer::template(&self.engine, image, settings).await?;
+        templates.insert(image.reference(), template.clone());
+        Ok(template)
+    }
+}

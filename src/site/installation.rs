@@ -1,0 +1,210 @@
+//! PostgreSQL as installed on this machine: which versions, and where their programs are. It
+//! installs nothing.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::unistd::Uid;
+
+use crate::error::{Error, Result, Why};
+use crate::host::program;
+use crate::settings::{self, Settings};
+use crate::version::Version;
+
+/// What a directory must have to count as an installation with a server.
+const PROGRAMS: [&str; 4] = ["postgres", "initdb", "pg_ctl", "pg_basebackup"];
+
+/// Directories of many versions: what stands for `*` is the version.
+const USUAL_PLACES: [(&str, &str); 6] = [
+    ("/usr/lib/postgresql", "bin"),
+    ("/usr/pgsql-", "bin"),
+    ("/usr/local/pgsql", "bin"),
+    ("/opt/homebrew/opt/postgresql@", "bin"),
+    ("/usr/local/opt/postgresql@", "bin"),
+    ("/Applications/Postgres.app/Contents/Versions", "bin"),
+];
+
+/// One installed PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The directory of its programs.
+    pub bin: PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Installation {
+    /// The installation that the settings ask for: of the version they name, or else the newest
+    /// stable one.
+    pub async fn find(settings: &Settings) -> Result<Self> {
+        let installed = Self::all(settings).await;
+        let fits = |found: &&Self| match &settings.version {
+            Some(wanted) => found.version.major() == wanted.major(),
+            None => true,
+        };
+        let best = installed.iter().filter(fits).max_by_key(|found| {
+            (found.version.is_stable(), found.version.major(), found.version.minor())
+        });
+        best.cloned().ok_or_else(|| Self::missing(settings, &installed))
+    }
+
+    /// Every installation there is, each once. With `LAB_PG_BIN` only that one.
+    pub async fn all(settings: &Settings) -> Vec<Self> {
+        let places = match &settings.bin {
+            Some(bin) => vec![bin.clone()],
+            None => [settings::search_path(), usual_places()].concat(),
+        };
+        let mut found: Vec<Self> = Vec::new();
+        for place in places {
+            let Some(bin) = programs(&place) else {
+                continue;
+            };
+            if found.iter().all(|known| known.bin != bin) {
+                found.extend(Self::in_directory(bin).await);
+            }
+        }
+        found
+    }
+
+    async fn in_directory(bin: PathBuf) -> Option<Self> {
+        let mut ask = program::command(bin.join("postgres"));
+        let answer = ask.arg("--version").stdin(Stdio::null()).output().await.ok()?;
+        let version = Version::of_program(&String::from_utf8_lossy(&answer.stdout))?;
+        Some(Self { bin, version })
+    }
+
+    /// `PATH` with these programs first.
+    pub(crate) fn path(&self) -> OsString {
+        let others = settings::search_path();
+        let all = std::iter::once(self.bin.clone()).chain(others);
+        std::env::join_paths(all).unwrap_or_else(|_| self.bin.clone().into_os_string())
+    }
+
+    fn missing(settings: &Settings, installed: &[Self]) -> Error {
+        let wanted =
+            settings.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
+        let act = format!("looking for PostgreSQL{wanted} on this machine");
+        let there = match (installed, &settings.bin) {
+            ([], Some(bin)) => {
+                format!("no {} in LAB_PG_BIN={}", PROGRAMS.join(", "), bin.display())
+            }
+            ([], None) => format!("no {} in PATH or the usual places", PROGRAMS.join(", ")),
+            (some, _) => some
+                .iter()
+                .map(|found| format!("{} in {}", found.version, found.bin.display()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let how = Self::how_to_install(settings).unwrap_or_else(|| {
+            "install PostgreSQL's server with this system's packages".to_owned()
+        });
+        Error::missing(act, there)
+            .remedy(format!("{how}; or set LAB_PG_BIN to the directory of its programs"))
+    }
+
+    /// The command line that installs PostgreSQL here, of the version that the settings name; none
+    /// where no package manager is known.
+    pub fn how_to_install(settings: &Settings) -> Option<String> {
+        let there =
+            |program: &str| settings::search_path().iter().any(|dir| dir.join(program).exists());
+        let major = settings.version.as_ref().map(Version::major);
+        let manager = ["apt-get", "dnf", "apk", "brew"].into_iter().find(|name| there(name))?;
+        let line = install_with(manager, major);
+        match manager != "brew" && !Uid::effective().is_root() {
+            true => Some(format!("sudo sh -c '{line}'")),
+            false => Some(line),
+        }
+    }
+
+    /// Runs such a command line; what it says goes where this process's words go.
+    pub async fn install(line: &str) -> Result<()> {
+        let act = "installing PostgreSQL";
+        let mut sh = program::command("sh");
+        let status = sh.args(["-c", line]).stdin(Stdio::null()).kill_on_drop(true).status().await;
+        match status.map_err(|source| Error::io(act, source))? {
+            done if done.success() => Ok(()),
+            failed => {
+                let (line, output) = (line.to_owned(), String::new());
+                let status = failed.code().map(i64::from);
+                Err(Error::new(act, Why::Command { line, status, output }))
+            }
+        }
+    }
+}
+
+/// The one command of a package manager. Nothing in it needs quoting inside single quotes.
+fn install_with(manager: &str, major: Option<u16>) -> String {
+    let of_major = |name: &str, mark: &str| match major {
+        Some(major) => format!("{name}{mark}{major}"),
+        None => name.to_owned(),
+    };
+    match manager {
+        "apt-get" => format!(
+            "apt-get update && DEBIAN_FRONTEND=noninteractive \
+             apt-get install -y --no-install-recommends {}",
+            of_major("postgresql", "-")
+        ),
+        "dnf" => "dnf install -y postgresql-server postgresql-contrib".to_owned(),
+        "apk" => {
+            let package = of_major("postgresql", "");
+            format!("apk add {package} {package}-contrib")
+        }
+        _ => format!("brew install {}", of_major("postgresql", "@")),
+    }
+}
+
+/// The directory that really has the programs of `place`: distributions link single programs into
+/// other directories.
+fn programs(place: &Path) -> Option<PathBuf> {
+    let real = place.join("postgres").canonicalize().ok()?;
+    let bin = real.parent()?;
+    PROGRAMS.iter().all(|program| bin.join(program).exists()).then(|| bin.to_owned())
+}
+
+fn usual_places() -> Vec<PathBuf> {
+    USUAL_PLACES.iter().flat_map(|(stem, programs)| versions_of(stem, programs)).collect()
+}
+
+/// `/usr/lib/postgresql/15/bin`, but also `/usr/pgsql-15/bin` and `/usr/local/pgsql/bin`.
+fn versions_of(stem: &str, programs: &str) -> Vec<PathBuf> {
+    let stem = Path::new(stem);
+    let entries = |directory: &Path| -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(directory);
+        listed.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let below = entries(stem);
+    let beside = stem.parent().map(entries).unwrap_or_default();
+    let beside = beside.into_iter().filter(|path| {
+        path.as_os_str().as_encoded_bytes().starts_with(stem.as_os_str().as_encoded_bytes())
+    });
+    below.into_iter().chain(beside).map(|version| version.join(programs)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_manager_has_its_command() {
+        assert!(install_with("apt-get", None).ends_with(" postgresql"));
+        assert!(install_with("apt-get", Some(17)).ends_with(" postgresql-17"));
+        assert_eq!(install_with("apk", Some(17)), "apk add postgresql17 postgresql17-contrib");
+        assert_eq!(install_with("brew", Some(17)), "brew install postgresql@17");
+        assert!(!install_with("dnf", None).contains('\''));
+    }
+
+    #[tokio::test]
+    async fn a_directory_without_a_server_is_named_in_the_error() {
+        let empty = tempfile::tempdir().unwrap();
+        let bin = Some(empty.path().to_owned());
+        let settings =
+            Settings { bin, version: Some("17".parse().unwrap()), ..Settings::default() };
+        let error = Installation::find(&settings).await.unwrap_err();
+        assert!(error.is_missing());
+        let said = error.to_string();
+        for part in ["PostgreSQL 17", "LAB_PG_BIN", "postgresql-17", "what to do"] {
+            assert!(said.contains(part), "{part:?} is missing in: {said}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How containers reach relays of this process: by an address that was found by trying. It opens no
+//! relay.
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::error::{Error, Result, Why};
+use crate::host::container::Container;
+use crate::host::engine::Engine;
+use crate::host::script::Script;
+use crate::settings::{self, Settings};
+
+/// How long a container may take to knock.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// How a container reaches a relay in this process: the relay listens at `bind`, the container
+/// connects to `address`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RelayRoute {
+    pub(crate) bind: IpAddr,
+    pub(crate) address: String,
+}
+
+/// Finds how containers reach relays of this process, by trying it from one of them.
+///
+/// # Errors
+///
+/// No address that is tried leads to this process: the error lists them.
+pub(super) async fn find(
+    engine: &Engine,
+    from: &Container,
+    settings: &Settings,
+) -> Result<RelayRoute> {
+    let candidates = candidates(engine, settings);
+    for candidate in &candidates {
+        if reaches(from, candidate).await {
+            return Ok(candidate.clone());
+        }
+    }
+    let tried: Vec<_> = candidates.into_iter().map(|route| route.address).collect();
+    let act = "looking for an address under which containers reach this process";
+    Err(Error::new(act, Why::NoRoute { tried: tried.join(", ") }).remedy(
+        "allow connections from the container bridge to this machine (firewall), or set \
+         LAB_RELAY_ADDRESS to an address that containers reach, or LAB_HOST=local",
+    ))
+}
+
+fn candidates(engine: &Engine, settings: &Settings) -> Vec<RelayRoute> {
+    let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    if let Some(address) = &settings.relay_address {
+        return vec![RelayRoute { bind: anywhere, address: address.clone() }];
+    }
+    let own = |own: IpAddr| RelayRoute { bind: own, address: own.to_string() };
+    let desktop = RelayRoute { bind: anywhere, address: "host.docker.internal".to_owned() };
+    let facing = engine.gateway.and_then(own_address_towards).map(own);
+    engine.gateway.map(own).into_iter().chain([desktop]).chain(facing).collect()
+}
+
+/// Tells whether the container connects by this route. A connection that arrives here is proof; what
+/// it says does not matter.
+async fn reaches(from: &Container, route: &RelayRoute) -> bool {
+    let Ok(listener) = TcpListener::bind((route.bind, 0)).await else {
+        return false;
+    };
+    let Ok(port) = listener.local_addr().map(|address| address.port()) else {
+        return false;
+    };
+    let patience = PROBE.mul_f64(settings::timeout_factor());
+    let seconds = patience.as_secs();
+    let probe = format!("pg_isready -h {} -p {port} -t {seconds}", route.address);
+    let probe = Script::new(probe);
+    let knock = async {
+        let _ = from.run(&probe).await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        arrived = tokio::time::timeout(patience, listener.accept()) => matches!(arrived, Ok(Ok(_))),
+        never = knock => never,
+    }
+}
+
+/// The address of this machine that packets towards `there` leave from; nothing is sent.
+fn own_address_towards(there: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((there, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}

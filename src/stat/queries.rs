@@ -1,0 +1,122 @@
+//! The replication views and functions, asked. Each query works unchanged from PostgreSQL 13 on;
+//! nothing here waits or judges.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::rows::{Position, Replication, Slot};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::wal::Timeline;
+
+/// Where the server that is asked stands itself: what it has written, or, as a standby, received.
+const OWN: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
+                   ELSE pg_current_wal_lsn() END";
+
+/// Every row of `pg_stat_replication`, by name.
+pub async fn replication(session: &Session) -> Result<Vec<Replication>> {
+    let sql = format!(
+        "SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, \
+         extract(epoch FROM write_lag)::float8 AS write_lag, \
+         extract(epoch FROM flush_lag)::float8 AS flush_lag, \
+         extract(epoch FROM replay_lag)::float8 AS replay_lag, sync_state, {OWN} AS own_lsn \
+         FROM pg_stat_replication ORDER BY application_name"
+    );
+    let rows = session.rows_unrecorded(&sql).await?;
+    rows.iter().map(|row| replication_row(row).map_err(|source| Error::sql(&sql, source))).collect()
+}
+
+/// One row of `pg_stat_replication`; none while nobody of that name is connected.
+pub async fn replication_to(session: &Session, standby: &str) -> Result<Option<Replication>> {
+    let rows = replication(session).await?;
+    Ok(rows.into_iter().find(|row| row.application_name == standby))
+}
+
+fn replication_row(row: &Row) -> Result<Replication, tokio_postgres::Error> {
+    let span = |column| {
+        let seconds: Option<f64> = row.try_get(column)?;
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    };
+    Ok(Replication {
+        application_name: row.try_get("application_name")?,
+        state: row.try_get::<_, Option<String>>("state")?.unwrap_or_default(),
+        own_lsn: row.try_get("own_lsn")?,
+        sent_lsn: row.try_get("sent_lsn")?,
+        write_lsn: row.try_get("write_lsn")?,
+        flush_lsn: row.try_get("flush_lsn")?,
+        replay_lsn: row.try_get("replay_lsn")?,
+        write_lag: span("write_lag")?,
+        flush_lag: span("flush_lag")?,
+        replay_lag: span("replay_lag")?,
+        sync_state: row.try_get::<_, Option<String>>("sync_state")?.unwrap_or_default(),
+    })
+}
+
+/// Every row of `pg_replication_slots`, by name.
+pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
+    let sql = format!(
+        "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn, \
+         coalesce((to_jsonb(slot) ->> 'synced')::boolean, false) AS synced \
+         FROM pg_replication_slots AS slot ORDER BY slot_name"
+    );
+    let rows = session.rows_unrecorded(&sql).await?;
+    rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(&sql, source))).collect()
+}
+
+/// One row of `pg_replication_slots`.
+///
+/// # Errors
+///
+/// There is no slot of that name: the error has the names that there are.
+pub async fn slot(session: &Session, name: &str) -> Result<Slot> {
+    let slots = slots(session).await?;
+    let names: Vec<_> = slots.iter().map(|slot| slot.slot_name.clone()).collect();
+    slots
+        .into_iter()
+        .find(|slot| slot.slot_name == name)
+        .ok_or_else(|| Error::not_found(format!("looking for a slot {name:?}"), names.join(", ")))
+}
+
+fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
+    Ok(Slot {
+        slot_name: row.try_get("slot_name")?,
+        active: row.try_get("active")?,
+        restart_lsn: row.try_get("restart_lsn")?,
+        wal_status: row.try_get("wal_status")?,
+        synced: row.try_get("synced")?,
+        own_lsn: row.try_get("own_lsn")?,
+    })
+}
+
+/// Where the server of this session stands.
+pub async fn position(session: &Session) -> Result<Position> {
+    const SQL: &str = "SELECT pg_is_in_recovery() AS in_recovery, timeline_id, \
+                       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                       ELSE pg_current_wal_lsn() END AS lsn FROM pg_control_checkpoint()";
+    let rows = session.rows_unrecorded(SQL).await?;
+    let read = |row: &Row| {
+        let timeline: i32 = row.try_get("timeline_id")?;
+        Ok(Position {
+            in_recovery: row.try_get("in_recovery")?,
+            control_timeline: Timeline(timeline.unsigned_abs()),
+            lsn: row.try_get("lsn")?,
+        })
+    };
+    let row = rows.first().ok_or_else(|| Error::unreadable(SQL, "no row"))?;
+    read(row).map_err(|source| Error::sql(SQL, source))
+}
+
+/// The timeline that a server writes, or as a standby receives or has received last.
+pub(crate) const TIMELINE: &str = "CASE WHEN pg_is_in_recovery() THEN greatest( \
+       (SELECT received_tli FROM pg_stat_wal_receiver), \
+       (SELECT min_recovery_end_timeline FROM pg_control_recovery()), \
+       (SELECT timeline_id FROM pg_control_checkpoint())) \
+     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
+
+/// The timeline that the server of this session writes, or as a standby receives or has received last.
+/// Unlike that of the control file it is the new one as soon as the server is promoted.
+pub async fn timeline(session: &Session) -> Result<Timeline> {
+    let timeline = session.value_unrecorded::<i32>(&format!("SELECT {TIMELINE}")).await?;
+    Ok(Timeline(timeline.unsigned_abs()))
+}

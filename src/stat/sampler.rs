@@ -1,0 +1,274 @@
+//! Lag over time, and the WAL that slots keep: the two views looked at in fixed steps from a
+//! connection of its own, while something else happens. It never judges, and says what it cost.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::queries::{replication, slots};
+use super::rows::{Replication, Slot};
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::record::reading::Reading;
+use crate::session::Session;
+use crate::wal::bytes_between;
+
+/// Fine enough to show the peak of a burst of one second.
+pub const STEP: Duration = Duration::from_millis(5);
+
+/// A sampler at work. It ends when it is dropped.
+#[must_use = "a sampler gives its samples when it is stopped"]
+#[derive(Debug)]
+pub struct Sampler {
+    end: oneshot::Sender<()>,
+    work: JoinHandle<Result<Samples>>,
+}
+
+/// What an upstream said about its standbys, over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples {
+    all: Vec<Sample>,
+    looking: Duration,
+    /// When the first one was taken, since the record began.
+    began: Duration,
+}
+
+/// What it said at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Since the sampler began.
+    pub at: Duration,
+    /// Every row of `pg_stat_replication`.
+    pub standbys: Vec<Replication>,
+    /// Every row of `pg_replication_slots`.
+    pub slots: Vec<Slot>,
+}
+
+impl Sampler {
+    /// Begins to look at the standbys of `upstream` every `step`; a look that takes longer than that
+    /// is followed by the next one at the next step.
+    ///
+    /// There is one sample when this comes back.
+    pub async fn start(upstream: &Node, step: Duration) -> Result<Self> {
+        let session = upstream.session_unrecorded().await?;
+        let (started, began) = (Instant::now(), upstream.notebook().age());
+        let first = look(&session, Duration::ZERO).await?;
+        let seen = Samples { all: vec![first], looking: started.elapsed(), began };
+        let (end, ended) = oneshot::channel();
+        let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
+        Ok(Self { end, work })
+    }
+
+    /// Ends and gives the samples.
+    ///
+    /// # Errors
+    ///
+    /// A look failed: the upstream ended, or its connection.
+    pub async fn stop(self) -> Result<Samples> {
+        // It has ended already when a look failed, and says so below.
+        let _ = self.end.send(());
+        self.work.await.map_err(|source| Error::io("sampling lag", source.into()))?
+    }
+}
+
+async fn sample(
+    session: Session,
+    mut seen: Samples,
+    step: Duration,
+    mut ended: oneshot::Receiver<()>,
+) -> Result<Samples> {
+    #[expect(clippy::disallowed_methods, reason = "a sampler's step is a time")]
+    let mut steps = tokio::time::interval(step);
+    steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let started = Instant::now();
+    loop {
+        let look = async {
+            steps.tick().await;
+            let at = started.elapsed();
+            (at, look(&session, at).await)
+        };
+        // Stopped is stopped, also while an upstream does not answer.
+        let (at, sample) = tokio::select! {
+            biased;
+            _ = &mut ended => break,
+            looked = look => looked,
+        };
+        seen.looking += started.elapsed().saturating_sub(at);
+        seen.all.push(sample?);
+    }
+    Ok(seen)
+}
+
+/// Both views in one round trip.
+async fn look(session: &Session, at: Duration) -> Result<Sample> {
+    let (standbys, slots) = tokio::try_join!(replication(session), slots(session))?;
+    Ok(Sample { at, standbys, slots })
+}
+
+impl Samples {
+    /// All of them, in order.
+    pub fn all(&self) -> &[Sample] {
+        &self.all
+    }
+
+    /// Those of one standby: when, and its row. Where it was not connected there is none.
+    pub fn of(&self, standby: &str) -> impl Iterator<Item = (Duration, &Replication)> {
+        self.all.iter().filter_map(move |sample| {
+            let row = sample.standbys.iter().find(|row| row.application_name == standby)?;
+            Some((sample.at, row))
+        })
+    }
+
+    /// The largest lag of a standby in bytes; nothing when it never reported a position.
+    pub fn peak(&self, standby: &str) -> Option<u64> {
+        self.of(standby).filter_map(|(_, row)| row.lag()).max()
+    }
+
+    /// Those of the first part of the time.
+    #[must_use]
+    pub fn until(mut self, end: Duration) -> Self {
+        self.all.retain(|sample| sample.at <= end);
+        self
+    }
+
+    /// The longest of a standby's lags in time: `samples.longest("standby1", |row| row.write_lag)`.
+    pub fn longest(
+        &self,
+        standby: &str,
+        lag: impl Fn(&Replication) -> Option<Duration>,
+    ) -> Option<Duration> {
+        self.of(standby).filter_map(|(_, row)| lag(row)).max()
+    }
+
+    /// The WAL that the upstream of a standby wrote, in bytes per second, over steps of this time.
+    #[expect(clippy::cast_precision_loss, reason = "no WAL is above two to the 53")]
+    pub fn wal_rate(&self, standby: &str, step: Duration) -> Reading {
+        let mut positions = self.of(standby).filter_map(|(at, row)| Some((at, row.own_lsn?)));
+        let Some(mut last) = positions.next() else {
+            return Reading::Series(Vec::new(), "bytes per second".to_owned());
+        };
+        let rates = positions.filter_map(|(at, lsn)| {
+            let (began, before) = last;
+            let took = at.saturating_sub(began);
+            (took >= step && !took.is_zero()).then(|| {
+                last = (at, lsn);
+                (self.seconds(at), bytes_between(before, lsn) as f64 / took.as_secs_f64())
+            })
+        });
+        Reading::Series(rates.collect(), "bytes per second".to_owned())
+    }
+
+    /// A standby's lag over time, in bytes.
+    pub fn lag(&self, standby: &str) -> Reading {
+        self.series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
+    }
+
+    /// The WAL that a slot kept over time, in bytes.
+    pub fn retained(&self, slot: &str) -> Reading {
+        let kept = |sample: &Sample| {
+            let slot = sample.slots.iter().find(|one| one.slot_name == slot)?;
+            Some((sample.at, slot.retained()?))
+        };
+        self.series(self.all.iter().filter_map(kept))
+    }
+
+    /// Was `sent ≥ write ≥ flush ≥ replay` in every sample of a standby that streamed? Not so, when
+    /// there is none.
+    pub fn are_in_order(&self, standby: &str) -> bool {
+        let mut streaming =
+            self.of(standby).map(|(_, row)| row).filter(|row| row.state == "streaming").peekable();
+        streaming.peek().is_some() && streaming.all(Replication::is_in_order)
+    }
+
+    /// What one look took on average: what the sampler itself cost the upstream, at most, out of
+    /// every step.
+    pub fn cost(&self) -> Duration {
+        let looks = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
+        self.looking / looks
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
+    fn series(&self, bytes: impl Iterator<Item = (Duration, u64)>) -> Reading {
+        let points = bytes.map(|(at, bytes)| (self.seconds(at), bytes as f64));
+        Reading::Series(points.collect(), "bytes".to_owned())
+    }
+
+    /// The time of a sample as a series has it: since the record began.
+    fn seconds(&self, at: Duration) -> f64 {
+        (self.began + at).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wal::Lsn;
+
+    fn row(standby: &str, own: u64, positions: [u64; 4]) -> Replication {
+        let [sent, write, flush, replay] = positions.map(|lsn| Some(Lsn::from(lsn)));
+        Replication {
+            application_name: standby.to_owned(),
+            state: "streaming".to_owned(),
+            own_lsn: Some(Lsn::from(own)),
+            sent_lsn: sent,
+            write_lsn: write,
+            flush_lsn: flush,
+            replay_lsn: replay,
+            write_lag: None,
+            flush_lag: None,
+            replay_lag: None,
+            sync_state: "async".to_owned(),
+        }
+    }
+
+    fn samples(rows: impl IntoIterator<Item = Replication>) -> Samples {
+        let at = |(index, row)| Sample {
+            at: Duration::from_secs(index),
+            standbys: vec![row],
+            slots: Vec::new(),
+        };
+        Samples { all: (0..).zip(rows).map(at).collect(), ..Samples::default() }
+    }
+
+    #[test]
+    fn the_peak_is_that_of_the_standby_that_is_asked_for() {
+        let seen = samples([row("a", 9, [9, 9, 9, 9]), row("a", 20, [15, 14, 13, 12])]);
+        assert_eq!(seen.peak("a"), Some(8));
+        assert_eq!(seen.peak("b"), None);
+    }
+
+    #[test]
+    fn a_series_counts_from_the_begin_of_the_record() {
+        let seen = samples([row("a", 9, [9, 9, 9, 9]), row("a", 20, [15, 14, 13, 12])]);
+        let seen = Samples { began: Duration::from_secs(3), ..seen };
+        let series = Reading::Series(vec![(3.0, 0.0), (4.0, 8.0)], "bytes".to_owned());
+        assert_eq!(seen.lag("a"), series);
+    }
+
+    #[test]
+    fn wal_is_counted_over_whole_steps() {
+        let at = |lsn| row("a", lsn, [lsn; 4]);
+        let seen = samples([at(10), at(20), at(50), at(50)]);
+        let rate = |points| Reading::Series(points, "bytes per second".to_owned());
+        assert_eq!(seen.wal_rate("a", Duration::from_secs(2)), rate(vec![(2.0, 20.0)]));
+        assert_eq!(seen.wal_rate("b", Duration::from_secs(2)), rate(Vec::new()));
+    }
+
+    #[test]
+    fn one_sample_out_of_order_is_seen_and_none_at_all_is_not_in_order() {
+        let ordered = row("a", 9, [9, 8, 8, 7]);
+        assert!(samples([ordered.clone()]).are_in_order("a"));
+        assert!(!samples([ordered.clone(), row("a", 9, [9, 7, 8, 7])]).are_in_order("a"));
+        assert!(!samples([ordered]).are_in_order("b"));
+    }
+
+    #[test]
+    fn a_row_that_does_not_stream_yet_counts_for_nothing() {
+        let starting =
+            Replication { state: "startup".to_owned(), sent_lsn: None, ..row("a", 9, [9; 4]) };
+        assert!(!starting.is_in_order());
+        assert!(samples([starting, row("a", 9, [9; 4])]).are_in_order("a"));
+    }
+}

@@ -1,0 +1,180 @@
+//! What writers were told, against what is really there: the proof that no acknowledged commit was
+//! lost. It is pure: it asks no server, and who wrote is nothing to it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::record::reading::Reading;
+
+/// What a writer was told about one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server answered that it is committed.
+    Acked,
+    /// The server answered that it is not.
+    Failed,
+    /// The connection ended, or no answer came, before either: it may be there or not.
+    Unknown,
+}
+
+/// One attempt to write one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What tells the row apart from all others.
+    pub id: i64,
+    /// When the outcome was known, since the record began.
+    pub at: Duration,
+    /// What the writer was told.
+    pub outcome: Outcome,
+}
+
+/// Every attempt of all writers, in the order in which their outcomes were known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    attempts: Vec<Attempt>,
+}
+
+/// A ledger against the rows that were found at last, on the primary of the newest timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Acked, and not found.
+    pub lost: Vec<i64>,
+    /// Found, and said to have failed or never written.
+    pub unexpected: Vec<i64>,
+    /// Found, and its outcome unknown: nobody was told a wrong thing.
+    pub recovered: Vec<i64>,
+    /// Found more than once.
+    pub twice: Vec<i64>,
+}
+
+impl Verdict {
+    /// How many rows are lost, unexpected, and there twice: what must be nothing at all.
+    pub fn wrong(&self) -> [u64; 3] {
+        [&self.lost, &self.unexpected, &self.twice].map(|ids| ids.len() as u64)
+    }
+}
+
+impl Ledger {
+    /// A ledger of these attempts.
+    pub fn new(mut attempts: Vec<Attempt>) -> Self {
+        attempts.sort_by_key(|attempt| attempt.at);
+        Self { attempts }
+    }
+
+    /// All attempts.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// How many had this outcome.
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.with(outcome).count() as u64
+    }
+
+    /// The longest time in which nothing was acked, between two acks: the downtime as clients saw it.
+    pub fn longest_gap(&self) -> Duration {
+        let mut acks = self.with(Outcome::Acked).map(|attempt| attempt.at);
+        let Some(mut last) = acks.next() else { return Duration::ZERO };
+        let gaps = acks.map(|at| at.saturating_sub(std::mem::replace(&mut last, at)));
+        gaps.max().unwrap_or_default()
+    }
+
+    /// How many were acked in each tenth of a second, as a rate; the tenths without any are there too.
+    pub fn acked_over_time(&self) -> Reading {
+        let tenth = |attempt: &Attempt| attempt.at.as_millis() / 100;
+        let mut acks = self.with(Outcome::Acked).map(tenth).peekable();
+        let mut points = Vec::new();
+        let mut now = acks.peek().copied().unwrap_or_default();
+        while acks.peek().is_some() {
+            let mut acked = 0.0;
+            while acks.next_if_eq(&now).is_some() {
+                acked += 10.0;
+            }
+            points.push((seconds(now), acked));
+            now += 1;
+        }
+        Reading::Series(points, "orders per second".to_owned())
+    }
+
+    /// Compares with the rows that were found.
+    ///
+    /// ```
+    /// use replication_lab::ledger::{Attempt, Ledger, Outcome};
+    /// let attempt = |id, outcome| Attempt { id, at: std::time::Duration::ZERO, outcome };
+    /// let ledger = Ledger::new(vec![attempt(1, Outcome::Acked), attempt(2, Outcome::Unknown)]);
+    /// let verdict = ledger.compare([2]);
+    /// assert_eq!((verdict.lost, verdict.recovered), (vec![1], vec![2]));
+    /// ```
+    pub fn compare(&self, found: impl IntoIterator<Item = i64>) -> Verdict {
+        let ids = |outcome| self.with(outcome).map(|attempt| attempt.id).collect::<BTreeSet<_>>();
+        let (acked, unknown) = (ids(Outcome::Acked), ids(Outcome::Unknown));
+        let mut seen = BTreeSet::new();
+        let twice = found.into_iter().filter(|id| !seen.insert(*id)).collect();
+        let unacked = seen.difference(&acked).copied();
+        let (recovered, unexpected) = unacked.partition(|id| unknown.contains(id));
+        let lost = acked.difference(&seen).copied().collect();
+        Verdict { lost, unexpected, recovered, twice }
+    }
+
+    fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter().filter(move |attempt| attempt.outcome == outcome)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no run takes that long")]
+fn seconds(tenths: u128) -> f64 {
+    tenths as f64 / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(id: i64, millis: u64, outcome: Outcome) -> Attempt {
+        Attempt { id, at: Duration::from_millis(millis), outcome }
+    }
+
+    #[test]
+    fn every_kind_of_row_is_told_apart() {
+        let ledger = Ledger::new(vec![
+            attempt(1, 1, Outcome::Acked),
+            attempt(2, 2, Outcome::Acked),
+            attempt(3, 3, Outcome::Failed),
+            attempt(4, 4, Outcome::Unknown),
+            attempt(5, 5, Outcome::Unknown),
+            attempt(6, 6, Outcome::Failed),
+        ]);
+        let verdict = ledger.compare([1, 3, 4, 9, 1]);
+        assert_eq!(verdict.lost, [2]);
+        assert_eq!(verdict.unexpected, [3, 9]);
+        assert_eq!(verdict.recovered, [4]);
+        assert_eq!(verdict.twice, [1]);
+        assert_eq!(verdict.wrong(), [1, 2, 1]);
+        assert_eq!(ledger.count(Outcome::Unknown), 2);
+        assert_eq!(ledger.compare([1, 2]), Verdict::default());
+    }
+
+    #[test]
+    fn the_longest_gap_is_between_acks_and_not_between_attempts() {
+        let ledger = Ledger::new(vec![
+            attempt(3, 90, Outcome::Acked),
+            attempt(1, 10, Outcome::Acked),
+            attempt(2, 50, Outcome::Unknown),
+        ]);
+        assert_eq!(ledger.longest_gap(), Duration::from_millis(80));
+        assert_eq!(Ledger::default().longest_gap(), Duration::ZERO);
+    }
+    #[test]
+    fn a_time_without_acks_shows_as_one() {
+        let ledger = Ledger::new(vec![
+            attempt(1, 110, Outcome::Acked),
+            attempt(2, 190, Outcome::Acked),
+            attempt(3, 250, Outcome::Unknown),
+            attempt(4, 310, Outcome::Acked),
+        ]);
+        let points = vec![(0.1, 20.0), (0.2, 0.0), (0.3, 10.0)];
+        assert_eq!(ledger.acked_over_time(), Reading::Series(points, "orders per second".into()));
+        let none = Reading::Series(Vec::new(), "orders per second".into());
+        assert_eq!(Ledger::default().acked_over_time(), none);
+    }
+}

@@ -1,0 +1,167 @@
+//! `pgbench` as it comes with the server: its tables, a load of its built-in transactions, and what it
+//! said about that, as values. It never says whether a figure is a good one (manual: `pgbench`).
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::host::script::Script;
+use crate::node::Node;
+use crate::record::reading::Reading;
+
+/// Makes its tables on a node, with 100 000 accounts for each unit of `scale`.
+pub async fn initialise(node: &Node, scale: u64) -> Result<()> {
+    let line = format!("pgbench --initialize --quiet --scale={scale} 2>&1");
+    node.run_as_client(Script::new(line)).await.map(drop)
+}
+
+/// Lets so many clients run transactions on a node for a time, each as fast as it can, and gives what
+/// `pgbench` reported. Whole seconds are meant; it takes no parts of them.
+pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
+    let line = format!(
+        "pgbench --no-vacuum --progress=1 --client={clients} --jobs={} --time={seconds} 2>&1",
+        clients.min(2)
+    );
+    let began = node.notebook().age();
+    let said = node.run_as_client(Script::new(line)).await?;
+    let report = Report::parse(&said).map_err(|error| error.on(node.name()))?;
+    Ok(Report { began, ..report })
+}
+
+/// What a run of `pgbench` reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// When the run began, since the record began; `pgbench` says nothing of that.
+    pub began: Duration,
+    /// The transactions that it counted as processed.
+    pub transactions: u64,
+    /// Those that failed. Before 15 nobody counts them: the first one ends its client, and the run
+    /// with an error.
+    pub failed: u64,
+    /// Transactions per second, without the time that connections took.
+    pub tps: f64,
+    /// The average latency of a transaction.
+    pub latency: Duration,
+    /// The same two, second by second. The last second may be missing.
+    pub progress: Vec<Progress>,
+}
+
+/// One line of progress.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Since the run began.
+    pub at: Duration,
+    /// Transactions per second since the last line.
+    pub tps: f64,
+    /// Their average latency.
+    pub latency: Duration,
+}
+
+impl Report {
+    /// Reads what `pgbench` printed: progress, then the report.
+    ///
+    /// # Errors
+    ///
+    /// A figure is not there: the error has the text.
+    pub fn parse(said: &str) -> Result<Self> {
+        let missing = |what: &str| {
+            Error::unreadable(format!("looking for {what:?} in what pgbench said"), said)
+                .remedy("is the pgbench on this node's PATH the one that came with its server?")
+        };
+        let after = |what: &str| -> Option<f64> {
+            number(said.lines().filter_map(|line| line.strip_prefix(what)).next_back()?)
+        };
+        let figure = |what: &str| after(what).ok_or_else(|| missing(what));
+        Ok(Self {
+            began: Duration::ZERO,
+            transactions: whole(figure("number of transactions actually processed: ")?),
+            failed: after("number of failed transactions: ").map_or(0, whole),
+            // 13 prints two of them, the last one without the time of the connections.
+            tps: figure("tps = ")?,
+            latency: millis(figure("latency average = ")?),
+            progress: said.lines().filter_map(Progress::parse).collect(),
+        })
+    }
+
+    /// Transactions per second, over time.
+    pub fn tps_over_time(&self) -> Reading {
+        let points = self.progress.iter();
+        let points = points.map(|second| ((self.began + second.at).as_secs_f64(), second.tps));
+        Reading::Series(points.collect(), "transactions per second".to_owned())
+    }
+}
+
+impl Progress {
+    /// `progress: 1.0 s, 628.0 tps, lat 1.580 ms stddev 0.501, 0 failed`
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.strip_prefix("progress: ")?.split(", ");
+        let at = Duration::try_from_secs_f64(number(parts.next()?)?).ok()?;
+        let tps = number(parts.next()?)?;
+        let latency = number(parts.next()?.strip_prefix("lat ")?)?;
+        Some(Self { at, tps, latency: millis(latency) })
+    }
+}
+
+/// The number that a text begins with.
+fn number(text: &str) -> Option<f64> {
+    text.split([' ', '/']).next()?.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn millis(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a count")]
+fn whole(count: f64) -> u64 {
+    count as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BY_13: &str = "\
+progress: 1.0 s, 1498.9 tps, lat 2.654 ms stddev 1.117
+progress: 2.0 s, 1540.1 tps, lat 2.592 ms stddev 1.081
+transaction type: <builtin: TPC-B (sort of)>
+scaling factor: 1
+query mode: simple
+number of clients: 4
+number of threads: 2
+duration: 2 s
+number of transactions actually processed: 3042
+latency average = 2.624 ms
+latency stddev = 1.102 ms
+tps = 1519.100612 (including connections establishing)
+tps = 1522.500021 (excluding connections establishing)
+";
+
+    const BY_17: &str = "\
+pgbench (17.12 (Debian 17.12-0+deb13u1))
+progress: 1.0 s, 1498.9 tps, lat 2.654 ms stddev 1.117, 0 failed
+transaction type: <builtin: TPC-B (sort of)>
+number of transactions actually processed: 1501
+number of failed transactions: 2 (0.133%)
+latency average = 2.624 ms
+initial connection time = 6.012 ms
+tps = 1519.100612 (without initial connection time)
+";
+
+    #[test]
+    fn the_reports_of_old_and_new_versions_are_read() {
+        let report = Report::parse(BY_13).unwrap();
+        assert_eq!((report.transactions, report.failed), (3042, 0));
+        assert_eq!(report.latency, Duration::from_micros(2624));
+        assert!((report.tps - 1_522.500_021).abs() < 1e-6, "{}", report.tps);
+        let seconds: Vec<_> = report.progress.iter().map(|second| second.at.as_secs()).collect();
+        assert_eq!(seconds, [1, 2]);
+        let report = Report::parse(BY_17).unwrap();
+        assert_eq!((report.transactions, report.failed), (1501, 2));
+        assert_eq!(report.progress.first().unwrap().latency, Duration::from_micros(2654));
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_is_an_error() {
+        let error = Report::parse("").unwrap_err();
+        assert!(error.to_string().contains("transactions actually processed"), "{error}");
+    }
+}
