@@ -2,12 +2,16 @@
 //! statistics, waits and workloads are elsewhere; a node never knows which server it follows.
 //!
 //! ```text
+//!   log.rs      what it has logged, and waiting for a line of that
+//!   setting.rs  a setting changed while it runs
 //!   freeze.rs   a server, or one kind of its processes, that does not run
 //!   fence.rs    an old primary kept from taking writes
 //! ```
 
-pub(crate) mod fence;
+mod fence;
 pub(crate) mod freeze;
+mod log;
+mod setting;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -35,9 +39,6 @@ const HBA: &str = "local all all scram-sha-256\nlocal replication all scram-sha-
 const BACKENDS: &str = "cd / && for process in /proc/[0-9]*; \
                         do [ \"$process/cwd\" -ef \"$PGDATA\" ] && echo \"${process#/proc/}\"; \
                         done 2>/dev/null; true";
-
-/// How many lines of a log an error shows.
-const TAIL: usize = 15;
 
 /// A PostgreSQL server.
 #[derive(Debug)]
@@ -238,21 +239,6 @@ impl Node {
     pub(crate) async fn run_recorded(&self, line: &str, script: &Script) -> Result<String> {
         self.note_command(line);
         self.host.run(script).await.map_err(|error| error.on(&self.name))
-    }
-
-    /// Everything the server has logged.
-    pub async fn log(&self) -> Result<String> {
-        self.host.read("../log").await.map_err(|error| error.on(&self.name))
-    }
-
-    /// The last lines of the log; empty where there is none.
-    pub async fn log_tail(&self) -> String {
-        let log = self.log().await.unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines
-            .iter()
-            .skip(lines.len().saturating_sub(TAIL))
-            .fold(String::new(), |tail, line| tail + line + "\n")
     }
 
     /// Where a timeline branched off its parent, read from its history file.

@@ -4,6 +4,7 @@
 
 mod check;
 mod cleanup;
+mod edges;
 mod errors;
 mod faults;
 mod invariants;

@@ -1,0 +1,29 @@
+//! A setting of a server, changed while it runs. Which settings there are, the server says.
+
+use super::Node;
+use crate::error::Result;
+use crate::wait::{PATIENCE, Seen, until};
+
+impl Node {
+    /// Changes a setting by `ALTER SYSTEM` and a reload, and waits until it is in effect (manual: Setting
+    /// Parameters). `value` is as `SHOW` shows it.
+    ///
+    /// A session that is opened afterwards has the value, because the postmaster tells all processes
+    /// before it starts another one. A setting that needs a restart never comes into effect here.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the name or the value, or shows another value until the deadline.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        let looker = self.session_unrecorded().await?;
+        let session = self.session().await?;
+        let literal = value.replace('\'', "''");
+        session.run(&format!("ALTER SYSTEM SET {name} = '{literal}'")).await?;
+        session.run("SELECT pg_reload_conf()").await?;
+        until(&format!("{name} is {value:?}"), PATIENCE, || async {
+            let shown: String = looker.value_unrecorded(&format!("SHOW {name}")).await?;
+            Ok(if shown == value { Seen::Done(()) } else { Seen::NotYet(shown) })
+        })
+        .await
+    }
+}
