@@ -3,11 +3,6 @@
 //! A folder has the scenario's tests and what only they use; `steps` is what several scenarios do, and
 //! `support` what every test runs in. No scenario uses another one's steps.
 
-#![expect(
-    clippy::mod_module_files,
-    reason = "a scenario is one folder, and nothing of it stands beside that folder"
-)]
-
 mod scenario_01_replication_lag;
 mod scenario_02_read_distribution;
 mod scenario_03_read_only;

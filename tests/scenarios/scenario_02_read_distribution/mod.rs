@@ -4,5 +4,8 @@
 //!
 //! For those who come from `MySQL`: a proxy or the application decides where a read goes there. Here
 //! the client's library can: one connection string names all servers and what the session needs.
+//!
+//! Its tests are in `readers` and `clients`.
 
+mod clients;
 mod readers;

@@ -1,27 +1,24 @@
-//! TODO.
+//! Reads on the primary and on the standby: the same rows, how fresh they are, how many per second.
+//! Nothing here lets a client choose its server.
 
 use std::time::{Duration, Instant};
 
-use replication_lab::catchup::{wait_for_replay, wait_for_streaming};
+use replication_lab::catchup::wait_for_replay;
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, until_at_once};
 use replication_lab::wal::Lsn;
-use replication_lab::{Cluster, Notebook, Result, Session, Shutdown, Topology};
+use replication_lab::{Result, Session, Topology};
 use rstest::{Context, rstest};
-use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite};
 
 use crate::steps::reads::{BY_PRODUCT, reads, turnover};
 use crate::steps::repeat::{for_a_while, spread, timed, times};
-use crate::steps::shop::{ORDERS, sessions};
+use crate::steps::shop::{ORDER, ORDERS, sessions};
 use crate::support::{Lab, scenario};
 
 const BY_USER: &str = "SELECT u.name || ': ' || count(*) FROM users u \
                        JOIN orders o ON o.user_id = u.id GROUP BY u.name ORDER BY u.name";
 const TOTALS: &str = "SELECT count(*) || ' orders, ' || sum(amount) || ' pieces, ' || \
                       count(DISTINCT product) || ' products' FROM orders";
-const ORDER: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1)";
-const WHO: &str = "SELECT current_setting('cluster_name')";
-const STANDBY: &str = "SELECT pg_is_in_recovery()";
 
 /// Aggregations and joins give the same rows on both nodes.
 ///
@@ -77,58 +74,6 @@ fn same_answers(#[context] test: Context) {
     });
 }
 
-/// One connection string leads every client to the right server.
-///
-/// Method: both hosts in either order, read-write and read-only; then with one server gone, and
-/// with both.
-#[rstest]
-fn routing(#[context] test: Context) {
-    let about = "One connection string leads every client to the right server";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("Both servers in the string, in either order");
-        let pair = lab.start(Topology::pair()).await?;
-        let orders = [BOTH, ["standby1", "primary"]];
-        let found = [
-            in_recovery(&pair, &orders[0], ReadWrite).await?,
-            in_recovery(&pair, &orders[1], ReadWrite).await?,
-        ];
-        let writes = lab.must_be("read-write: does it reach a standby", found, [false, false]);
-        let found = [
-            in_recovery(&pair, &orders[0], ReadOnly).await?,
-            in_recovery(&pair, &orders[1], ReadOnly).await?,
-        ];
-        let reads = lab.must_be("read-only: does it reach a standby", found, [true, true]);
-        let found = [
-            in_recovery(&pair, &orders[0], Any).await?,
-            in_recovery(&pair, &orders[1], Any).await?,
-        ];
-        let any = lab.must_be("any: does it reach a standby", found, [false, true]);
-
-        lab.step("The primary is gone");
-        pair.primary().stop(Shutdown::Fast).await?;
-        let found = in_recovery(&pair, &orders[0], ReadOnly).await?;
-        let left = lab.must_be("read-only: does it reach a standby", found, true);
-        let named = named_by(&pair, ReadWrite).await;
-        let none = lab.must_be("read-write: servers that the error names", named, BOTH);
-
-        lab.step("Both are gone");
-        pair.node("standby1")?.stop(Shutdown::Fast).await?;
-        let named = named_by(&pair, ReadOnly).await;
-        let gone = lab.must_be("read-only: servers that the error names", named, BOTH);
-
-        lab.learn(
-            "With target_session_attrs one string serves writers and readers, in any order of hosts.",
-            [&writes, &reads],
-        );
-        lab.learn("Without it the first server that answers is taken, whatever it is.", [&any]);
-        lab.learn(
-            "Who finds nobody that fits gets an error, and no other server.",
-            [&left, &none, &gone],
-        );
-        Ok(())
-    });
-}
-
 /// A read on the standby may miss what was committed; two ways of reading never do.
 ///
 /// Method: read with replay paused; then many times after waiting for the commit's LSN; then many
@@ -147,7 +92,7 @@ fn freshness(#[context] test: Context) {
         lab.step("Straight after the commit, while replay is paused");
         reader.run("SELECT pg_wal_replay_pause()").await?;
         writer.run(ORDER).await?;
-        let both = [count(&writer).await?, count(&reader).await?];
+        let both = [writer.count(ORDERS).await?, reader.count(ORDERS).await?];
         let missed = lab.must_be("orders on the primary and on the standby", both, [21, 20]);
         reader.run("SELECT pg_wal_replay_resume()").await?;
         pair.wait_for_catchup("standby1").await?;
@@ -182,45 +127,6 @@ fn freshness(#[context] test: Context) {
     });
 }
 
-/// Reads go on without the standby, and return to it.
-///
-/// Method: a reader that asks for a standby and takes any server where there is none; stop the
-/// standby, write, start it.
-#[rstest]
-fn standby_fails(#[context] test: Context) {
-    let about = "Reads go on without the standby, and return to it";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A reader that asks for a standby first, and then for any server");
-        let pair = lab.start(Topology::pair()).await?;
-        let (writer, standby) = (pair.primary().session().await?, pair.node("standby1")?);
-        writer.run_file("fixtures/sql/shop.sql").await?;
-        writer.run("SELECT fill_shop(10)").await?;
-        pair.wait_for_catchup("standby1").await?;
-        let read = read_somewhere(&pair).await?;
-        let before = lab.must_be("a read comes from", read, ("standby1".to_owned(), 20));
-
-        lab.step("The standby fails, and orders come in");
-        standby.crash().await?;
-        writer.run(ORDER).await?;
-        let read = read_somewhere(&pair).await?;
-        let meanwhile = lab.must_be("a read comes from", read, ("primary".to_owned(), 21));
-
-        lab.step("The standby returns");
-        standby.start().await?;
-        wait_for_streaming(&writer, &["standby1"]).await?;
-        pair.wait_for_catchup("standby1").await?;
-        let read = read_somewhere(&pair).await?;
-        let after = lab.must_be("a read comes from", read, ("standby1".to_owned(), 21));
-
-        lab.learn(
-            "A reader that falls back to any server goes on when the standby fails, and finds it \
-             again when it returns, with what was written meanwhile.",
-            [&before, &meanwhile, &after],
-        );
-        Ok(())
-    });
-}
-
 /// Two nodes answer reads, and how many more that makes depends on the machine.
 ///
 /// Method: as many readers on the primary alone, then on both nodes, for the same time.
@@ -249,14 +155,8 @@ fn scaling(#[context] test: Context) {
     });
 }
 
-const BOTH: [&str; 2] = ["primary", "standby1"];
-
 /// How often a query is timed.
 const RUNS: u64 = 30;
-
-async fn count(session: &Session) -> Result<u64> {
-    session.count(ORDERS).await
-}
 
 async fn texts(session: &Session, sql: &str) -> Result<Vec<String>> {
     Ok(session.rows(sql).await?.iter().map(|row| row.get(0)).collect())
@@ -279,35 +179,22 @@ async fn beside<T>(writer: &Session, work: impl Future<Output = Result<T>>) -> R
     Ok((done?, written))
 }
 
-/// Does a client with these hosts in its string, and these attributes, reach a standby?
-async fn in_recovery(pair: &Cluster, hosts: &[&str], wanted: TargetSessionAttrs) -> Result<bool> {
-    let mut config = pair.config_of(hosts)?;
-    config.target_session_attrs(wanted);
-    Session::open(&config, "client", &Notebook::in_memory()).await?.value(STANDBY).await
-}
-
-/// The servers that are named to a client that finds none with these attributes.
-async fn named_by(pair: &Cluster, wanted: TargetSessionAttrs) -> Vec<&'static str> {
-    let told = pair.client(wanted).await.map_or_else(|error| error.to_string(), |_| String::new());
-    BOTH.into_iter().filter(|name| told.contains(&format!("{name}: "))).collect()
-}
-
 /// Commits, waits until the standby has replayed the commit's LSN, reads: was it missed?
 async fn missed_after_wait(primary: &Session, standby: &Session) -> Result<bool> {
-    let there = count(standby).await?;
+    let there = standby.count(ORDERS).await?;
     primary.run(ORDER).await?;
     let commit: Lsn = primary.value("SELECT pg_current_wal_lsn()").await?;
     wait_for_replay(standby, commit).await?;
-    Ok(count(standby).await? <= there)
+    Ok(standby.count(ORDERS).await? <= there)
 }
 
 /// Commits, and gives the time until the standby shows it.
 async fn visible(primary: &Session, standby: &Session) -> Result<Duration> {
-    let there = count(standby).await?;
+    let there = standby.count(ORDERS).await?;
     primary.run(ORDER).await?;
     let answered = Instant::now();
     until_at_once("the standby shows the order", PATIENCE, || async {
-        let seen = count(standby).await?;
+        let seen = standby.count(ORDERS).await?;
         Ok(if seen > there { Seen::Done(()) } else { Seen::NotYet(format!("{seen} orders")) })
     })
     .await?;
@@ -316,16 +203,7 @@ async fn visible(primary: &Session, standby: &Session) -> Result<Duration> {
 
 /// Commits, reads at once: was it missed?
 async fn missed_at_once(primary: &Session, standby: &Session) -> Result<bool> {
-    let there = count(standby).await?;
+    let there = standby.count(ORDERS).await?;
     primary.run(ORDER).await?;
-    Ok(count(standby).await? <= there)
-}
-
-/// Where a reader that prefers a standby reads, and how many orders it sees.
-async fn read_somewhere(pair: &Cluster) -> Result<(String, u64)> {
-    let client = match pair.client(ReadOnly).await {
-        Ok(client) => client,
-        Err(_) => pair.client(Any).await?,
-    };
-    Ok((client.value(WHO).await?, count(&client).await?))
+    Ok(standby.count(ORDERS).await? <= there)
 }

@@ -4,6 +4,10 @@
 //! same. A standby of PostgreSQL is in recovery: nobody writes, whatever they are and set. And no
 //! statement makes a standby, as `CHANGE MASTER` and `START SLAVE` do: a file, `standby.signal`, and
 //! `primary_conninfo` do, which `pg_basebackup -R` writes.
+//!
+//! Its tests are in `writes`, `mode` and `vacuum`, its own steps in `statements`.
 
 mod mode;
 mod statements;
+mod vacuum;
+mod writes;

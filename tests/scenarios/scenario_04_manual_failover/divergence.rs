@@ -1,132 +1,20 @@
-//! TODO.
+//! A standby is promoted while its primary runs, or before that follows it: what differs, and the ways
+//! back. What `pg_rewind` refuses is not here.
 
 use std::time::Instant;
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
 use replication_lab::drift::drift;
 use replication_lab::record::Reading;
-use replication_lab::wal::{Lsn, Timeline, bytes_between};
-use replication_lab::{Direction, Node, Result, Session, Shutdown, Topology};
+use replication_lab::{Direction, Node, Result, Shutdown, Topology};
 use rstest::{Context, rstest};
-use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use super::split_brain::{
-    FILL, OURS, Resolution, THEIRS, diverge, joined, kinds, stays_behind, timelines, verdict,
+    FILL, OURS, Resolution, THEIRS, diverge, joined, kinds, stays_behind, timelines,
 };
 use crate::steps::log::wait_for_log;
-use crate::steps::repeat::times;
-use crate::steps::shop::sums;
-use crate::steps::slot::wait_for_slot;
-use crate::steps::wal::file_is_there;
-use crate::steps::wal::next_wal_file;
+use crate::steps::shop::{ADD_PRODUCT, PRODUCTS, sums};
 use crate::support::{Lab, scenario};
-
-const ADD: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
-const WHO: &str = "SELECT current_setting('cluster_name')";
-
-/// A promoted standby has every row and takes writes, and clients that ask for a server to write to
-/// find it by themselves.
-///
-/// Method: replay everything, stop the primary, `pg_promote()`, connect with the same string.
-#[rstest]
-fn promote(#[context] test: Context) {
-    let about = "A promoted standby has every row and takes writes; clients find it by themselves";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair, and a standby that has replayed everything");
-        let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
-        let (writer, reader) = (primary.session().await?, standby.session().await?);
-        writer.run_file("fixtures/sql/shop.sql").await?;
-        writer.run(FILL).await?;
-        pair.wait_for_catchup("standby1").await?;
-        let both = [rows(&writer).await?, rows(&reader).await?];
-        let rows_before = lab.must_be("rows on the primary and on the standby", both, [1000, 1000]);
-
-        lab.step("Who may write, and who may promote");
-        let found = pair.client(ReadWrite).await?.value::<String>(WHO).await?;
-        let found_before =
-            lab.must_be("a client that asks for read-write reaches", &found, "primary");
-        let refused = reader.refusal(ADD).await?;
-        let read_only =
-            lab.must_be("SQLSTATE of a write on the standby", refused.sqlstate(), "25006");
-        lab.fact("what the standby says", &refused);
-        let refused = writer.refusal("SELECT pg_promote()").await?;
-        lab.must_be("SQLSTATE of a promotion of the primary", refused.sqlstate(), "55000");
-        lab.fact("what the primary says", &refused);
-
-        lab.step("The primary stops, and the standby is promoted");
-        primary.stop(Shutdown::Fast).await?;
-        wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
-        let called = Instant::now();
-        standby.promote().await?;
-        let client = pair.client(ReadWrite).await?;
-        client.run(ADD).await?;
-        lab.key_figure("from pg_promote() to the first row that a client wrote", called.elapsed());
-        let found = client.value::<String>(WHO).await?;
-        let found_after = lab.must_be("the same connection string now reaches", &found, "standby1");
-        let added = reader.execute(ADD, &[]).await?;
-        let same_session = lab.must_be("rows the refused session adds now", added, 1);
-
-        lab.step("What was lost");
-        let kept = reader.count("SELECT count(*) FROM products WHERE id <= 1000").await?;
-        let kept = lab.must_be("rows of 1000 that are there", kept, 1000);
-        let id = reader.count("SELECT min(id) FROM products WHERE id > 1000").await?;
-        let id = lab.fact("id of the first row after row 1000", id);
-
-        lab.learn("A standby refuses to write until it is promoted.", [&read_only, &same_session]);
-        lab.learn("What was replayed is kept by a promotion.", [&rows_before, &kept]);
-        lab.learn(
-            "A client that names both servers and asks for read-write needs no new connection string.",
-            [&found_before, &found_after],
-        );
-        lab.learn("A promotion may skip ids: sequences are logged ahead of their use.", [&id]);
-        Ok(())
-    });
-}
-
-/// A promotion starts timeline 2 exactly where the standby's replay ended.
-///
-/// Method: stop the primary, wait until the standby has replayed its last record, `pg_promote()`,
-/// and look wherever a timeline shows.
-#[rstest]
-fn timeline(#[context] test: Context) {
-    let about = "A promotion starts a new timeline, exactly where the standby's replay ended";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair on timeline 1");
-        let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
-        let (writer, reader) = (primary.session().await?, standby.session().await?);
-        let seen = timelines(&writer).await?;
-        let before = lab.must_be("timeline of the WAL file and of the control file", seen, [1, 1]);
-
-        lab.step("The primary stops; the standby replays its last record, the shutdown checkpoint");
-        primary.stop(Shutdown::Fast).await?;
-        let replayed = wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
-        lab.measure("last position replayed", replayed);
-
-        lab.step("The standby is promoted");
-        standby.promote().await?;
-        reader.run("CHECKPOINT").await?;
-        let seen = timelines(&reader).await?;
-        let after =
-            lab.must_be("timeline of the WAL file and of the control file then", seen, [2, 2]);
-        let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
-        lab.key_figure("WAL since the promotion", Reading::Bytes(bytes_between(replayed, written)));
-        let branch = standby.branch(Timeline(2)).await?;
-        let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
-        let exactly = branch.at == replayed;
-        let exactly = lab.must_be("00000002.history: at the last position replayed", exactly, true);
-        lab.fact("00000002.history: reason", branch.reason);
-
-        lab.learn(
-            "A promotion counts the timeline up: in the name of every new WAL file, in the control \
-             file, and in a history file that says where and why.",
-            [&before, &after, &parent],
-        );
-        lab.learn("The new timeline begins where replay ended, and nowhere earlier.", [&exactly]);
-        Ok(())
-    });
-}
 
 /// A timeline does not prevent split brain. It makes it visible, and a server that diverged refuses to
 /// follow.
@@ -142,7 +30,7 @@ fn split_brain(#[context] test: Context) {
         let pair = lab.start(Topology::pair()).await?;
         let (old, new) = (pair.primary(), pair.node("standby1")?);
         let (on_old, on_new) = diverge(&pair).await?;
-        let both = [rows(&on_old).await?, rows(&on_new).await?];
+        let both = [on_old.count(PRODUCTS).await?, on_new.count(PRODUCTS).await?];
         let counts = lab.must_be("rows on the old and on the new primary", both, [1001, 1001]);
         let seen = [sums(&on_old).await?, sums(&on_new).await?];
         let differ = lab.must_be("are they the same rows", seen[0] == seen[1], false);
@@ -204,7 +92,7 @@ fn clean_rejoin(#[context] test: Context) {
         old.stop(Shutdown::Fast).await?;
         wait_for_replay_of(&reader, old.last_checkpoint().await?).await?;
         new.promote().await?;
-        let added = reader.execute(ADD, &[]).await?;
+        let added = reader.execute(ADD_PRODUCT, &[]).await?;
         lab.must_be("rows that the new primary adds", added, 1);
 
         lab.step("The old one follows, with the data it has");
@@ -320,141 +208,9 @@ fn bulk_drift(#[context] test: Context) {
     });
 }
 
-/// `pg_rewind` refuses what it cannot do safely.
-///
-/// Method: a target that runs; then a target that was stopped, without `wal_log_hints`.
-#[rstest]
-fn rewind_conditions(#[context] test: Context) {
-    let about = "What pg_rewind refuses, and what it needs";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A split brain, on servers without wal_log_hints");
-        let pair = lab.start(Topology::pair().set("wal_log_hints", "off")).await?;
-        let (_, on_new) = diverge(&pair).await?;
-        pair.lead("primary", "standby1").await?;
-        on_new.run("CHECKPOINT").await?;
-        let hints = lab.fact("wal_log_hints", on_new.value::<String>("SHOW wal_log_hints").await?);
-        let checksums: String = on_new.value("SHOW data_checksums").await?;
-        let checksums = lab.fact("data_checksums", checksums);
-
-        lab.step("The target runs");
-        let running = lab.fact(
-            "what pg_rewind says of a target that runs",
-            verdict(pair.rewind("primary").await),
-        );
-
-        lab.step("The target is stopped");
-        pair.primary().stop(Shutdown::Fast).await?;
-        let stopped = lab.fact(
-            "what pg_rewind says of one that is stopped",
-            verdict(pair.rewind("primary").await),
-        );
-
-        lab.learn("pg_rewind refuses a target that runs.", [&running]);
-        lab.learn(
-            "It needs wal_log_hints or data checksums, from before the divergence on.",
-            [&hints, &checksums, &stopped],
-        );
-        Ok(())
-    });
-}
-
-/// `pg_rewind` reads the target's own WAL back to before the divergence. Where that is recycled, it
-/// refuses, and only a rebuild helps.
-///
-/// Method: drop the old primary's slot, fill several WAL files and make checkpoints there; then rewind,
-/// and rebuild.
-#[rstest]
-fn rewind_without_wal(#[context] test: Context) {
-    let about = "pg_rewind needs the target's WAL back to the last common checkpoint";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A split brain, and an old primary that keeps no more WAL than it must");
-        let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
-        let pair = lab.start(small.set("min_wal_size", "32MB")).await?;
-        let (on_old, on_new) = diverge(&pair).await?;
-        on_new.run("CHECKPOINT").await?;
-
-        lab.step("It recycles the WAL from before the divergence");
-        wait_for_slot(&on_old, "standby1", false).await?;
-        let fork = pair.node("standby1")?.branch(Timeline(2)).await?.at;
-        let looker = pair.primary().session_unnoted().await?;
-        let needed: String = looker.value(&format!("SELECT pg_walfile_name('{fork}')")).await?;
-        on_old.run("SELECT pg_drop_replication_slot('standby1')").await?;
-        times(4, |_| next_wal_file(&on_old, ADD)).await?;
-        on_old.run("CHECKPOINT").await?;
-        let there = looker.count(&file_is_there(&needed)).await?;
-        let gone = lab.must_be("is the WAL file of the fork still there", there > 0, false);
-
-        lab.step("It is to follow the new primary");
-        pair.lead("primary", "standby1").await?;
-        pair.primary().stop(Shutdown::Fast).await?;
-        let said = pair.rewind("primary").await.map_err(|error| error.to_string());
-        let refused = said.as_ref().is_err_and(|said| said.contains(&format!("pg_wal/{needed}")));
-        let refused = lab.must_be("is that the file that pg_rewind misses", refused, true);
-        pair.rebuild("primary").await?;
-        pair.primary().start().await?;
-        let same = joined(lab, &pair, &on_new).await?;
-
-        lab.learn(
-            "pg_rewind needs the WAL that the target wrote since the last common checkpoint.",
-            [&gone, &refused],
-        );
-        lab.learn("Where it is recycled, the old primary is made anew.", [&refused, &same]);
-        Ok(())
-    });
-}
-
-/// Right after a promotion the new primary's control file still shows the old timeline. Up to 15
-/// `pg_rewind` believes it, and would leave the divergence where it is, with success.
-///
-/// Method: give the checkpoint after the promotion much to write and an hour's time; ask `pg_rewind`
-/// meanwhile, without changing anything, and after a checkpoint.
-#[rstest]
-fn rewind_too_early(#[context] test: Context) {
-    let about = "What pg_rewind would do before the new primary's first checkpoint, and does after";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A split brain; the new primary's first checkpoint takes its time");
-        let spread = Topology::pair().set("checkpoint_timeout", "1h");
-        let pair = lab.start(spread.set("checkpoint_completion_target", "0.9")).await?;
-        let (_, on_new) = diverge(&pair).await?;
-        pair.lead("primary", "standby1").await?;
-        pair.primary().stop(Shutdown::Fast).await?;
-
-        lab.step("Before that has ended");
-        let early = verdict(pair.rewind_dry_run("primary").await);
-        let early = lab.fact("what pg_rewind would do", early);
-        let seen = timelines(&on_new).await?;
-        let before = lab.must_be("timelines of WAL and control file before it", seen, [2, 1]);
-
-        lab.step("After a checkpoint");
-        on_new.run("CHECKPOINT").await?;
-        let seen = timelines(&on_new).await?;
-        let after = lab.must_be("timelines of WAL and control file after it", seen, [2, 2]);
-        let done = verdict(pair.rewind("primary").await);
-        let done = lab.must_be("what pg_rewind says then", &done, "pg_rewind: Done!");
-        pair.follow("primary").await?;
-        pair.primary().start().await?;
-        let same = joined(lab, &pair, &on_new).await?;
-
-        lab.learn(
-            "Until the first checkpoint after a promotion has ended, the new primary's control file \
-             shows the old timeline.",
-            [&before, &after],
-        );
-        lab.learn(
-            "Make a CHECKPOINT on the new primary before pg_rewind, which then finds the divergence; \
-             before, the answer depends on the version.",
-            [&early, &done, &same],
-        );
-        Ok(())
-    });
-}
-
 const SIZE: &str = "SELECT sum(pg_relation_size(name))::bigint \
                     FROM unnest(ARRAY['users', 'products', 'orders']) AS name";
-async fn new_row(node: &Node) -> Result<u64> {
-    node.session().await?.execute(ADD, &[]).await
-}
 
-async fn rows(session: &Session) -> Result<u64> {
-    session.count("SELECT count(*) FROM products").await
+async fn new_row(node: &Node) -> Result<u64> {
+    node.session().await?.execute(ADD_PRODUCT, &[]).await
 }

@@ -1,30 +1,23 @@
-//! TODO.
+//! A link that stays cut, and the WAL that the primary retains meanwhile. No other fault is here.
 
 use std::time::Instant;
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::drift::drift;
-use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::workload::orders;
-use replication_lab::{
-    Cluster, Direction, Link, Node, Proof, Result, Sampler, Session, Shutdown, Topology, Writers,
-    stat,
-};
+use replication_lab::{Node, Result, Sampler, Shutdown, Topology, stat};
 use rstest::{Context, rstest};
 
-use super::interruption::{Kind, suffered};
+use super::pair::{impatient, most, passed, same_orders};
 use crate::steps::log::wait_for_log;
 use crate::steps::repeat::times;
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::slot::wait_for_slot;
-use crate::steps::wal::file_is_there;
-use crate::steps::wal::next_wal_file;
+use crate::steps::wal::{WRITTEN, file_is_there, next_wal_file};
 use crate::support::{Lab, scenario};
 
-const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
 const GAVE_UP: &str = "terminating walsender process due to replication timeout";
 const GAVE_UP_TOO: &str = "terminating walreceiver due to timeout";
 const REMOVED: &str = "has already been removed";
@@ -213,113 +206,7 @@ fn with_a_limit(#[context] test: Context) {
     });
 }
 
-/// What is wrong with a network decides who notices: a reset tells both ends, silence is noticed by
-/// timeouts, slowness not at all.
-///
-/// Method: each kind in turn on one pair; a row is written meanwhile; look at the processes at both ends
-/// of the connection, at what they logged, and where the row is.
-#[rstest]
-fn kinds(#[context] test: Context) {
-    let about = "Kinds of interruption: what each end makes of it, and whether a row gets through";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair where both ends give up after two silent seconds");
-        let pair = lab.start(impatient(Topology::pair())).await?;
-        shop(&pair.primary().session().await?, 100).await?;
-
-        lab.step("One kind after the other, and healed each time");
-        let on = |kind: Kind| suffered(lab, &pair, kind);
-        let cut = lab.must_be(Kind::Cut.name(), on(Kind::Cut).await?, SILENCE);
-        let reset = lab.must_be(Kind::Reset.name(), on(Kind::Reset).await?, RESET);
-        let frozen = lab.must_be(Kind::Frozen.name(), on(Kind::Frozen).await?, FROZEN);
-        let slow = lab.must_be(Kind::Slow.name(), on(Kind::Slow).await?, SLOW);
-        let far = lab.must_be(Kind::Far.name(), on(Kind::Far).await?, SLOW);
-        let (there, back) = (Kind::TowardsStandby, Kind::TowardsPrimary);
-        let there = lab.must_be(there.name(), on(there).await?, NO_WAL);
-        let back = lab.must_be(back.name(), on(back).await?, NO_REPORTS);
-        let whole = same_orders(lab, &pair, &pair.primary().session().await?).await?;
-
-        lab.learn("Silence is noticed by timeouts alone.", [&cut, &frozen]);
-        lab.learn("A reset is told to both ends.", [&reset]);
-        lab.learn("A network that is slow or far away is no error: there is lag.", [&slow, &far]);
-        lab.learn(
-            "One silent way is enough: the end that hears nothing gives up, and the other one is told.",
-            [&there, &back],
-        );
-        lab.learn("After each of them the standby comes back by itself.", [&whole]);
-        Ok(())
-    });
-}
-
-/// A network that flaps costs nothing but time.
-///
-/// Method: writers place orders and note what they are told; ten cuts, each shorter than any timeout;
-/// compare the ledger with both servers.
-#[rstest]
-fn flapping(#[context] test: Context) {
-    let about = "Ten short cuts under write load: nothing is lost, and nothing is there twice";
-    scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair, and writers at work");
-        let pair = lab.start(Topology::pair()).await?;
-        let (writer, reader) =
-            (pair.primary().session().await?, pair.node("standby1")?.session().await?);
-        shop(&writer, 100).await?;
-        let process: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
-        let sampler = Sampler::start(pair.primary(), STEP).await?;
-        let writers = Writers::start(&pair, 2);
-
-        lab.step("Ten cuts; orders go on through each of them");
-        let link = pair.link("standby1")?;
-        let cuts = times(10, |_| async {
-            let (cut, before) = (link.cut(), passed(link));
-            writers.wait_for_acks(writers.acked() + 20).await?;
-            let bytes = passed(link) - before;
-            cut.heal();
-            pair.wait_for_catchup("standby1").await?;
-            Ok(bytes)
-        })
-        .await?;
-        let silent = lab.must_be("bytes that passed while it was cut, each time", cuts, [0; 10]);
-
-        lab.step("The writers stop");
-        let ledger = writers.stop().await?;
-        wait_for_no_lag(&writer, "standby1").await?;
-        let samples = sampler.stop().await?;
-        lab.key_figure("peak lag", most(samples.peak("standby1")));
-        lab.measure("lag", samples.lag("standby1"));
-        lab.key_figure("orders acked", Reading::Count(ledger.count(Outcome::Acked)));
-        let unclear = ledger.count(Outcome::Failed) + ledger.count(Outcome::Unknown);
-        lab.must_be("orders that failed, or whose outcome is unknown", unclear, 0_u64);
-        let seen = ledger.compare(orders(&writer).await?);
-        let primary =
-            lab.must_be("on the primary: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
-        let seen = ledger.compare(orders(&reader).await?);
-        let standby =
-            lab.must_be("on the standby: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
-        let now: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
-        let same = lab.must_be("is it still the same walsender", now == process, true);
-
-        lab.learn(
-            "A cut that is shorter than the timeouts does not end the connection.",
-            [&silent, &same],
-        );
-        lab.learn("Nothing is lost, and nothing is there twice.", [&primary, &standby]);
-        Ok(())
-    });
-}
-
-const SILENCE: &str = "walsender gave up waiting; walreceiver gave up waiting; row arrived: no";
-const RESET: &str = "walsender was told; walreceiver was told; row arrived: yes";
-const FROZEN: &str = "walsender gave up waiting; walreceiver nothing; row arrived: no";
-const SLOW: &str = "walsender streams on; walreceiver streams on; row arrived: late";
-const NO_WAL: &str = "walsender was told; walreceiver gave up waiting; row arrived: no";
-const NO_REPORTS: &str = "walsender gave up waiting; walreceiver was told; row arrived: yes";
-
 const NEEDED: &str = "SELECT pg_walfile_name(flush_lsn) FROM pg_stat_replication";
-
-/// Both ends of a replication connection give up after two seconds without a word.
-fn impatient(topology: Topology) -> Topology {
-    topology.set("wal_sender_timeout", "2s").set("wal_receiver_timeout", "2s")
-}
 
 /// As little WAL is kept as PostgreSQL allows.
 fn small(topology: Topology) -> Topology {
@@ -327,25 +214,9 @@ fn small(topology: Topology) -> Topology {
     topology.set("min_wal_size", "32MB")
 }
 
-/// The bytes that passed a link, both ways.
-fn passed(link: &Link) -> u64 {
-    link.bytes(Direction::ToStandby) + link.bytes(Direction::ToUpstream)
-}
-
-fn most(bytes: Option<u64>) -> Reading {
-    Reading::Bytes(bytes.unwrap_or(0))
-}
-
 /// Does what a server logged after its first `said` bytes tell that a connection was ended?
 async fn tells_of_an_end(node: &Node, said: usize) -> Result<bool> {
     let log = node.log().await?;
     let since = log.get(said..).unwrap_or_default();
     Ok(since.contains("reset by peer") || since.contains("unexpectedly"))
-}
-
-async fn same_orders(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<Proof> {
-    let reader = pair.node("standby1")?.session().await?;
-    wait_for_no_lag(writer, "standby1").await?;
-    let differ = drift(writer, &reader, "orders", "id").await?.rows() as u64;
-    Ok(lab.must_be("orders that differ", differ, 0_u64))
 }

@@ -10,9 +10,9 @@ use replication_lab::{Node, Refusal, Result, Session, stat};
 use tokio::task::JoinHandle;
 
 use crate::steps::repeat::{quantiles, timed, times};
+use crate::steps::shop::ORDER;
 use crate::support::Lab;
 
-pub(super) const ORDER: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1)";
 pub(super) const CANCEL: &str =
     "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 pub(super) const TERMINATE: &str =

@@ -5,6 +5,9 @@
 //! For those who come from `MySQL`: point-in-time recovery there replays binary logs, statement by
 //! statement, onto a restored dump. PostgreSQL replays the WAL onto a copy of the files, and stops
 //! before the record that one names.
+//!
+//! Its tests are in `outage` and `accident`, its own steps in `drill`.
 
+mod accident;
 mod drill;
 mod outage;

@@ -4,7 +4,13 @@ use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::{Cluster, Result, Session};
 
 pub(crate) const ORDERS: &str = "SELECT count(*) FROM orders";
+pub(crate) const PRODUCTS: &str = "SELECT count(*) FROM products";
 pub(crate) const USERS: &str = "SELECT count(*) FROM users";
+
+/// Places one order.
+pub(crate) const ORDER: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1)";
+/// Adds one product to the catalogue.
+pub(crate) const ADD_PRODUCT: &str = "INSERT INTO products (name, price) VALUES ('one more', 1)";
 
 const SUMS: &str = "SELECT concat_ws(' ', \
      (SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM users t), \
