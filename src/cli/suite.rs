@@ -17,7 +17,7 @@ pub(super) struct Suite {
 /// One test of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Test {
-    /// As the test program calls it: `scenario_04_manual_failover::promote`.
+    /// As the test program calls it: `scenario_04_manual_failover::promotion::promote`.
     pub(super) name: String,
 }
 
@@ -25,12 +25,31 @@ impl Test {
     /// The name of its page: `scenario_04_manual_failover@promote`, and for a case of a test
     /// (`…::resolve::case_1_rebuild`) `…@resolve_rebuild`.
     pub(super) fn page(&self) -> String {
-        let Some((module, test)) = self.name.split_once("::") else { return self.name.clone() };
-        let Some((test, case)) = test.split_once("::case_") else {
-            return format!("{module}@{test}");
+        let (scenario, test, case) = self.parts();
+        let case = case.map_or("", |case| {
+            case.trim_start_matches("case_").trim_start_matches(|c: char| c.is_ascii_digit())
+        });
+        format!("{scenario}@{test}{case}")
+    }
+
+    /// Its name without the file that it stands in: `scenario_04_manual_failover::promote`.
+    fn short_name(&self) -> String {
+        let (scenario, test, case) = self.parts();
+        case.map_or_else(
+            || format!("{scenario}::{test}"),
+            |case| format!("{scenario}::{test}::{case}"),
+        )
+    }
+
+    /// The scenario, the test, and its case. Between the first two stands the file.
+    fn parts(&self) -> (&str, &str, Option<&str>) {
+        let (path, case) = match self.name.rsplit_once("::") {
+            Some((path, case)) if case.starts_with("case_") => (path, Some(case)),
+            _ => (self.name.as_str(), None),
         };
-        let case = case.trim_start_matches(|c: char| c.is_ascii_digit());
-        format!("{module}@{test}{case}")
+        let scenario = path.split("::").next().unwrap_or(path);
+        let test = path.rsplit("::").next().unwrap_or(path);
+        (scenario, test, case)
     }
 }
 
@@ -71,7 +90,7 @@ impl Suite {
         }
         let unknown = filters.iter().find(|filter| all.iter().all(|test| !fits(test, filter)));
         if let Some(unknown) = unknown {
-            let names: Vec<_> = all.iter().map(|test| test.name.as_str()).collect();
+            let names: Vec<_> = all.iter().map(Test::short_name).collect();
             return Err(Error::told(
                 format!("looking for scenarios with {unknown:?} in their name"),
                 names.join("\n"),
@@ -125,14 +144,18 @@ pub(super) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
+/// A file's name chooses nothing: `promote` is one test, and not all that are in `promotion.rs`. A whole
+/// name, as `cargo test` prints it, has the file in it and chooses its test.
 fn fits(test: &Test, filter: &str) -> bool {
-    test.name.contains(filter)
+    test.page().contains(filter) || test.short_name().contains(filter) || test.name == filter
 }
 
-/// The scenarios in the list of a test program, one `name: test` a line.
+/// The scenarios in the list of a test program, one `name: test` a line. A scenario's own steps have
+/// unit tests, in a module `tests`, which have no page.
 fn scenarios_in(list: &str) -> impl Iterator<Item = Test> {
     let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
-    let scenarios = names.filter(|name| name.starts_with("scenario_"));
+    let is_scenario = |name: &&str| name.starts_with("scenario_") && !name.contains("::tests::");
+    let scenarios = names.filter(is_scenario);
     scenarios.map(|name| Test { name: name.to_owned() })
 }
 
@@ -184,13 +207,34 @@ fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
 mod tests {
     use super::*;
 
+    const LIST: &str = "scenario_04_x::promotion::promote: test\n\
+                        scenario_04_x::promotion::timeline: test\n\
+                        scenario_04_x::divergence::resolve::case_1_rebuild: test\n\
+                        scenario_04_x::split_brain::tests::a: test\n\
+                        support::since::tests::a: test\nbench_it: benchmark\n";
+
     #[test]
     fn a_test_is_found_in_the_list_and_so_is_its_page() {
-        let list = "scenario_04_x::promote: test\nscenario_04_x::resolve::case_1_rebuild: test\n\
-                    support::tests::a: test\nbench_it: benchmark\n";
-        let tests: Vec<_> = scenarios_in(list).collect();
-        let pages: Vec<_> = tests.iter().map(Test::page).collect();
-        assert_eq!(pages, ["scenario_04_x@promote", "scenario_04_x@resolve_rebuild"]);
+        let pages: Vec<_> = scenarios_in(LIST).map(|test| test.page()).collect();
+        let expected =
+            ["scenario_04_x@promote", "scenario_04_x@timeline", "scenario_04_x@resolve_rebuild"];
+        assert_eq!(pages, expected);
+    }
+
+    #[test]
+    fn a_filter_looks_past_the_file() {
+        let chosen = |filter| {
+            let fitting = scenarios_in(LIST).filter(|test| fits(test, filter));
+            fitting.map(|test| test.short_name()).collect::<Vec<_>>()
+        };
+        let promote = "scenario_04_x::promote";
+        assert_eq!(chosen("promote"), [promote]);
+        assert_eq!(chosen("scenario_04_x@promote"), [promote]);
+        assert_eq!(chosen(promote), [promote]);
+        assert_eq!(chosen("scenario_04_x::promotion::promote"), [promote]);
+        assert_eq!(chosen("resolve::case_1"), ["scenario_04_x::resolve::case_1_rebuild"]);
+        assert_eq!(chosen("04").len(), 3);
+        assert!(chosen("promotion").is_empty() && chosen("split_brain").is_empty());
     }
 
     #[test]

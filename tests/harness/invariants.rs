@@ -102,7 +102,7 @@ fn every_page_belongs_to_a_test() {
     for page in pages.into_iter().filter(|page| *page != "README.md") {
         let (module, rest) = page.split_once('@').unwrap_or((page, ""));
         let test = rest.split('.').next().unwrap_or_default();
-        let source = read(&root().join(format!("tests/scenarios/{module}.rs")));
+        let source = source_of_tests(module);
         assert!(is_page(&page), "{page} is no accepted page");
         let cases = test.match_indices('_').any(|(at, _)| {
             let (test, case) = (test.get(..at), test.get(at + 1..));
@@ -113,6 +113,32 @@ fn every_page_belongs_to_a_test() {
         });
         let whole = source.contains(&format!("fn {test}("));
         assert!(whole || cases, "{page} belongs to no test");
+    }
+}
+
+/// What two scenarios do is in `tests/scenarios/steps`, where it is looked for.
+#[test]
+fn no_scenario_uses_the_steps_of_another() {
+    let folder = root().join("tests/scenarios");
+    for path in sources().into_iter().filter(|path| path.starts_with(&folder)) {
+        let source = read(&path);
+        for way in ["crate::scenario_", "super::scenario_", "super::super::"] {
+            assert!(!source.contains(way), "{} says {way}", path.display());
+        }
+    }
+}
+
+/// `cargo test promote` runs one test: it chooses by the whole path, in which the file's name is.
+#[test]
+fn no_file_of_tests_has_a_name_with_a_test_in_it() {
+    let sources: Vec<_> = scenarios().iter().map(|path| read(path)).collect();
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let tests: Vec<_> = lines.filter_map(name_of_test).collect();
+    assert!(!tests.is_empty(), "there are tests");
+    for path in scenarios() {
+        let file = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let test = tests.iter().find(|test| file.contains(**test));
+        assert_eq!(test, None, "{}", path.display());
     }
 }
 
@@ -131,16 +157,29 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The files that hold the tests of scenarios. Their steps are in files without a test, and may branch.
 fn scenarios() -> Vec<PathBuf> {
-    let files = list(&root().join("tests/scenarios"));
+    let folder = root().join("tests/scenarios");
     let is_scenario = |path: &PathBuf| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("scenario_"))
+        let below = path.strip_prefix(&folder).ok().and_then(|path| path.to_str());
+        below.is_some_and(|below| below.starts_with("scenario_"))
     };
-    let scenarios: Vec<_> = files.into_iter().filter(is_scenario).collect();
-    assert!(!scenarios.is_empty(), "there are scenarios");
-    scenarios
+    let files = sources().into_iter().filter(is_scenario);
+    let tests: Vec<_> = files.filter(|path| read(path).contains("#[rstest]")).collect();
+    assert!(!tests.is_empty(), "there are scenarios");
+    tests
+}
+
+/// The tests of one scenario, of all its files.
+fn source_of_tests(scenario: &str) -> String {
+    let folder = root().join("tests/scenarios").join(scenario);
+    scenarios().iter().filter(|path| path.starts_with(&folder)).map(|path| read(path)).collect()
+}
+
+/// The test that a line begins.
+fn name_of_test(line: &str) -> Option<&str> {
+    let (name, _) = line.strip_prefix("fn ")?.split_once("(#[context]")?;
+    Some(name)
 }
 
 fn sources() -> Vec<PathBuf> {

@@ -1,15 +1,8 @@
-//! The ten scenarios, one module each: `cargo test scenario_04` runs exactly one of them.
+//! The ten scenarios, one folder each: `cargo test scenario_04` runs exactly one of them.
+//!
+//! A folder has the scenario's tests and what only they use; `steps` is what several scenarios do, and
+//! `support` what every test runs in. No scenario uses another one's steps.
 
-mod alerts;
-mod commits;
-mod crash;
-mod drill;
-mod interruption;
-mod load;
-mod monitoring;
-mod more_standbys;
-mod reads;
-mod repeat;
 mod scenario_01_replication_lag;
 mod scenario_02_read_distribution;
 mod scenario_03_read_only;
@@ -20,9 +13,5 @@ mod scenario_07_second_standby;
 mod scenario_08_synchronous_replication;
 mod scenario_09_replication_monitoring;
 mod scenario_10_disaster_recovery_drill;
-mod shop;
-mod split_brain;
-mod statements;
+mod steps;
 mod support;
-mod sync_rules;
-mod watch;

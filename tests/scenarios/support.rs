@@ -1,11 +1,13 @@
 //! What every scenario runs in: a notebook, a deadline, the story on failure, and at the end the
 //! comparison with its page. The only file that knows insta; it decides nothing about PostgreSQL.
 
+mod since;
+
 use std::any::Any;
 use std::fmt::{Debug, Write as _};
 use std::io::{Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +15,8 @@ use futures_util::FutureExt as _;
 use replication_lab::record::{self, Begin, Event, FORMAT, Fact};
 use replication_lab::settings::{self, Driver};
 use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page};
+
+use self::since::page_name;
 
 /// How long a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -264,34 +268,4 @@ fn end_with_the_driver() {
 enum Failure {
     Told(String),
     Panic(Box<dyn Any + Send>),
-}
-
-/// The since-rule: of `name.snap` (from 13 on) and `name.pgN.snap` (from N on), the one with the
-/// largest N that is not above this version.
-fn page_name(pages: &Path, name: &str, major: u16) -> String {
-    let of_version = |path: PathBuf| -> Option<u16> {
-        let file = path.file_name()?.to_str()?;
-        file.strip_prefix(name)?.strip_prefix(".pg")?.strip_suffix(".snap")?.parse().ok()
-    };
-    let files = std::fs::read_dir(pages).into_iter().flatten().flatten();
-    let since = files.filter_map(|entry| of_version(entry.path())).filter(|since| *since <= major);
-    since.max().map_or(name.to_owned(), |since| format!("{name}.pg{since}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_holds_from_its_version_on() {
-        let pages = tempfile::tempdir().unwrap();
-        for page in ["a@b.snap", "a@b.pg15.snap", "a@b.pg18.snap", "a@bc.pg16.snap"] {
-            std::fs::write(pages.path().join(page), "").unwrap();
-        }
-        let name = |major| page_name(pages.path(), "a@b", major);
-        assert_eq!(name(13), "a@b");
-        assert_eq!(name(15), "a@b.pg15");
-        assert_eq!(name(17), "a@b.pg15");
-        assert_eq!(name(19), "a@b.pg18");
-    }
 }

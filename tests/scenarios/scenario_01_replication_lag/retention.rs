@@ -1,0 +1,82 @@
+//! The WAL that a slot retains while its standby is stopped. Nothing here drops the slot.
+
+use std::time::Instant;
+
+use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
+use replication_lab::record::Reading;
+use replication_lab::stat;
+use replication_lab::wal::{Lsn, bytes_between};
+use replication_lab::{Shutdown, Topology};
+use rstest::{Context, rstest};
+
+use crate::steps::shop::USERS;
+use crate::steps::slot::wait_for_slot;
+use crate::steps::wal::WRITTEN;
+use crate::support::{Lab, scenario};
+
+/// A slot keeps the WAL for a standby that is away, for as long as it takes.
+///
+/// Method: stop the standby, write, recycle WAL with a checkpoint, look at the slot; start it again.
+#[rstest]
+fn standby_down(#[context] test: Context) {
+    let about = "A slot keeps the WAL for a standby that is away";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A pair that keeps no more WAL than it must");
+        let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
+        let pair = lab.start(small.set("min_wal_size", "32MB")).await?;
+        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let writer = primary.session().await?;
+        writer.run_file("fixtures/sql/shop.sql").await?;
+        wait_for_no_lag(&writer, "standby1").await?;
+        let slot = stat::slot(&writer, "standby1").await?;
+        lab.must_be("is the slot active", slot.active, true);
+
+        lab.step("The standby stops, and the primary goes on");
+        standby.stop(Shutdown::Fast).await?;
+        let idle = wait_for_slot(&writer, "standby1", false).await?;
+        let before: Lsn = writer.value(WRITTEN).await?;
+        let rows = lab.scaled(10_000);
+        writer.run(&format!("SELECT insert_bulk_users({rows})")).await?;
+        writer.run("SELECT pg_switch_wal()").await?;
+        writer.run("INSERT INTO products (name, price) VALUES ('one', 1)").await?;
+        writer.run("CHECKPOINT").await?;
+        let after: Lsn = writer.value(WRITTEN).await?;
+        let written = bytes_between(before, after);
+        let slot = stat::slot(&writer, "standby1").await?;
+        lab.measure("WAL written meanwhile", Reading::Bytes(written));
+        lab.key_figure("WAL retained by the slot", Reading::Bytes(slot.retained().unwrap_or(0)));
+        let inactive = lab.must_be("is the slot active", slot.active, false);
+        let stands = slot.restart_lsn.is_some() && slot.restart_lsn == idle.restart_lsn;
+        let stands = lab.must_be("has its restart_lsn stayed where it was", stands, true);
+        let kept = slot.retained() >= Some(written);
+        let kept = lab.must_be("does it retain at least what was written", kept, true);
+        let file: bool = writer.value(OLDEST_THERE).await?;
+        let file = lab.must_be("is its oldest WAL file there after the checkpoint", file, true);
+
+        lab.step("The standby comes back");
+        let called = Instant::now();
+        standby.start().await?;
+        wait_for_streaming(&writer, &["standby1"]).await?;
+        wait_for_no_lag(&writer, "standby1").await?;
+        lab.key_figure("from its start until it had everything", called.elapsed());
+        let slot = wait_for_slot(&writer, "standby1", true).await?;
+        let active = lab.must_be("is the slot active", slot.active, true);
+        let reader = standby.session().await?;
+        let both = [writer.count(USERS).await?, reader.count(USERS).await?];
+        let whole = lab.must_be("users on the primary and on the standby", both, [rows; 2]);
+
+        lab.learn(
+            "A slot keeps WAL for a standby that is away, from where it stopped, through switches \
+             and checkpoints.",
+            [&inactive, &stands, &kept, &file],
+        );
+        lab.learn(
+            "A standby that comes back goes on by itself and misses nothing.",
+            [&active, &whole],
+        );
+        Ok(())
+    });
+}
+
+const OLDEST_THERE: &str = "SELECT count(*) = 1 FROM pg_ls_waldir() \
+     WHERE name = (SELECT pg_walfile_name(restart_lsn) FROM pg_replication_slots)";

@@ -1,0 +1,114 @@
+//! A standby's lag while rows are inserted, and after that. Nothing here judges how large a lag is.
+
+use std::time::{Duration, Instant};
+
+use replication_lab::catchup::wait_for_no_lag;
+use replication_lab::record::Reading;
+use replication_lab::sampler::STEP;
+use replication_lab::stat::{self, Replication};
+use replication_lab::wal::{Lsn, bytes_between};
+use replication_lab::{Cluster, Proof, Result, Sampler, Samples, Session, Topology};
+use rstest::{Context, rstest};
+
+use crate::steps::shop::USERS;
+use crate::steps::wal::WRITTEN;
+use crate::support::{Lab, scenario};
+
+/// A standby lags while a bulk insert runs, and has caught up a moment after.
+///
+/// Method: insert ever more rows, sample the lag every 5 ms meanwhile, compare the peak with what is
+/// seen afterwards.
+#[rstest]
+fn bulk_inserts(#[context] test: Context) {
+    let about = "A standby lags while a bulk insert runs, and has caught up a moment after";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A pair with an empty shop");
+        let pair = lab.start(Topology::pair()).await?;
+        let writer = pair.primary().session().await?;
+        writer.run_file("fixtures/sql/shop.sql").await?;
+        writer.run_file("fixtures/sql/replication_health.sql").await?;
+        wait_for_no_lag(&writer, "standby1").await?;
+
+        lab.step("A thousand rows");
+        insert(lab, &pair, &writer, 1_000).await?;
+        lab.step("Ten thousand rows");
+        insert(lab, &pair, &writer, 10_000).await?;
+        lab.step("A hundred thousand rows");
+        let bulk = insert(lab, &pair, &writer, 100_000).await?;
+        let longest = |lag: fn(&Replication) -> Option<Duration>| {
+            bulk.samples.longest("standby1", lag).unwrap_or_default()
+        };
+        lab.measure("longest write lag", longest(|row| row.write_lag));
+        lab.measure("longest flush lag", longest(|row| row.flush_lag));
+        lab.measure("longest replay lag", longest(|row| row.replay_lag));
+        let lagged = bulk.peak > Some(0);
+        let lagged = lab.must_be("was there lag while it ran", lagged, true);
+
+        lab.step("What the view for people says afterwards");
+        wait_for_no_lag(&writer, "standby1").await?;
+        let health: String = writer.value(HEALTH).await?;
+        lab.must_be("replication_health", &health, "standby1 streaming, 0 bytes not replayed");
+
+        lab.learn(
+            "A standby lags behind while rows are written, and catches up when they are: who looks \
+             only afterwards sees 0 bytes, and has learned nothing about the lag under load.",
+            [&lagged, &bulk.afterwards],
+        );
+        lab.learn(
+            "What is replayed was flushed, what is flushed was written, what is written was sent.",
+            [&bulk.in_order],
+        );
+        Ok(())
+    });
+}
+
+const HEALTH: &str = "SELECT standby || ' ' || state || ', ' || not_replayed_bytes || ' bytes not replayed' \
+     FROM replication_health";
+
+/// What a bulk insert showed.
+struct Bulk {
+    samples: Samples,
+    peak: Option<u64>,
+    afterwards: Proof,
+    in_order: Proof,
+}
+
+/// Inserts users while the standby's lag is sampled, and notes what that took.
+async fn insert(lab: &Lab, pair: &Cluster, writer: &Session, rows: u64) -> Result<Bulk> {
+    let rows = lab.scaled(rows);
+    let reader = pair.node("standby1")?.session().await?;
+    let expected = writer.count(USERS).await? + rows;
+    let before: Lsn = writer.value(WRITTEN).await?;
+    let sampler = Sampler::start(pair.primary(), STEP).await?;
+    let called = Instant::now();
+    writer.run(&format!("SELECT insert_bulk_users({rows})")).await?;
+    let took = called.elapsed();
+    let at_return = stat::replication_to(writer, "standby1").await?.and_then(|row| row.lag());
+    let last = wait_for_no_lag(writer, "standby1").await?;
+    let caught_up = called.elapsed().saturating_sub(took);
+    let seen = sampler.stop().await?;
+    let during = seen.clone().until(took).peak("standby1").max(at_return);
+    let after: Lsn = writer.value(WRITTEN).await?;
+    let wal = bytes_between(before, after);
+
+    lab.measure("the insert took", took);
+    lab.key_figure("inserted", Reading::rate(rows, took, "rows"));
+    lab.measure("WAL position before", before);
+    lab.measure("WAL position after", after);
+    lab.measure("WAL written", Reading::Bytes(wal));
+    lab.measure("WAL per row", Reading::Bytes(wal / rows));
+    lab.measure("lag, sampled every 5 ms", seen.lag("standby1"));
+    lab.measure("one look of the sampler", seen.cost());
+    lab.key_figure("peak lag while it ran", Reading::Bytes(during.unwrap_or(0)));
+    lab.key_figure("lag the moment it returned", Reading::Bytes(at_return.unwrap_or(0)));
+    lab.measure("from its return until all was replayed", caught_up);
+    let both = [writer.count(USERS).await?, reader.count(USERS).await?];
+    lab.must_be("users on the primary and on the standby", both, [expected; 2]);
+    let in_order = seen.are_in_order("standby1");
+    Ok(Bulk {
+        samples: seen,
+        peak: during,
+        afterwards: lab.must_be("bytes of lag afterwards", last.lag(), Some(0)),
+        in_order: lab.must_be("sent ≥ write ≥ flush ≥ replay in every sample", in_order, true),
+    })
+}

@@ -1,0 +1,11 @@
+//! What several scenarios do, a file for each subject. A step acts, waits or looks, and may loop; it never
+//! says what a reader learns from it. What only one scenario does is in that scenario's folder.
+
+pub(crate) mod crash;
+pub(crate) mod log;
+pub(crate) mod reads;
+pub(crate) mod repeat;
+pub(crate) mod setting;
+pub(crate) mod shop;
+pub(crate) mod slot;
+pub(crate) mod wal;

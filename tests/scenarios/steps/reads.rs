@@ -1,0 +1,30 @@
+//! Readers at work on one node or several: how many answers they get, measured and never judged.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use replication_lab::{Node, Result, Session};
+
+use crate::steps::repeat::for_a_while;
+
+pub(crate) const BY_PRODUCT: &str = "SELECT p.name || ': ' || sum(o.amount * p.price) FROM orders o \
+                          JOIN products p ON p.id = o.product GROUP BY p.name ORDER BY p.name";
+
+/// Reads the turnover of every product, for the time it takes.
+pub(crate) async fn turnover(session: &Session) -> Result<()> {
+    session.rows(BY_PRODUCT).await.map(drop)
+}
+
+/// How many times readers got the turnover of a shop in this time, one on each of these nodes, and the
+/// servers that answered them, as they call themselves.
+pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<(u64, Vec<String>)> {
+    let read = try_join_all(nodes.iter().map(|node| async {
+        let session = node.session_unnoted().await?;
+        let reads = for_a_while(span, || turnover(&session)).await?;
+        Ok((reads, session.value::<String>("SHOW cluster_name").await?))
+    }));
+    let (reads, mut servers): (Vec<u64>, Vec<_>) = read.await?.into_iter().unzip();
+    servers.sort_unstable();
+    servers.dedup();
+    Ok((reads.iter().sum(), servers))
+}

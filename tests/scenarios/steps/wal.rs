@@ -1,0 +1,19 @@
+//! WAL positions and WAL files, as a client asks for them. Nothing here waits or judges.
+
+use replication_lab::{Result, Session};
+
+/// The position up to which a primary has written WAL.
+pub(crate) const WRITTEN: &str = "SELECT pg_current_wal_lsn()";
+/// The position up to which a standby has replayed WAL.
+pub(crate) const REPLAYED: &str = "SELECT pg_last_wal_replay_lsn()";
+
+/// Fills the rest of a WAL file, and begins the next one.
+pub(crate) async fn next_wal_file(writer: &Session, small_write: &str) -> Result<()> {
+    writer.run("SELECT pg_switch_wal()").await?;
+    writer.run(small_write).await
+}
+
+/// A query that counts the WAL files of this name.
+pub(crate) fn file_is_there(file: &str) -> String {
+    format!("SELECT count(*) FROM pg_ls_waldir() WHERE name = '{file}'")
+}
