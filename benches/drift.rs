@@ -14,7 +14,7 @@ const TABLES: [&str; 3] = ["a", "b", "c"];
 async fn main() -> Result<()> {
     let site = Site::choose(&Settings::from_env()?).await?;
     let pair = Topology::pair().start_at(&site, &Notebook::in_memory()).await?;
-    let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+    let (old, new) = (pair.primary().session().await?, pair.standby()?.session().await?);
     for table in TABLES {
         let fill = format!(
             "CREATE TABLE {table} (id bigint PRIMARY KEY, v text); \
@@ -23,7 +23,7 @@ async fn main() -> Result<()> {
         old.run(&fill).await?;
     }
     pair.wait_for_catchup("standby1").await?;
-    pair.node("standby1")?.promote().await?;
+    pair.standby()?.promote().await?;
     for table in TABLES {
         // Spread over the table: every hundredth row is changed, every hundredth is deleted.
         old.run(&format!("DELETE FROM {table} WHERE id % 100 = 7")).await?;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use replication_lab::conf::conninfo;
 use replication_lab::wait::{Seen, until};
 use replication_lab::wal::Lsn;
-use replication_lab::{Cluster, Endpoint, Notebook, Result, Session, Settings, Site, Topology};
+use replication_lab::{
+    Cluster, Endpoint, Notebook, Result, Session, Settings, Site, Standby, Topology,
+};
 use tokio_postgres::Config;
 
 /// How many bytes of WAL there are to catch up with.
@@ -24,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn main() -> Result<()> {
     let site = Site::choose(&Settings::from_env()?).await?;
-    let bulk =
-        Topology::pair().without_slot().set("wal_keep_size", "2GB").set("max_wal_size", "2GB");
+    let bulk = Topology::alone()
+        .standby(Standby::new("standby1").without_slot())
+        .set("wal_keep_size", "2GB")
+        .set("max_wal_size", "2GB");
     let pair = bulk.start_at(&site, &Notebook::in_memory()).await?;
     let ways = [("relay", relayed(&pair)?), ("direct", direct(&pair).await?)];
     println!("{site}");
@@ -82,7 +86,7 @@ async fn direct(pair: &Cluster) -> Result<String> {
 /// Disconnects the standby, writes the bulk, connects it this way, and waits until it has it.
 async fn catches_up(pair: &Cluster, way: &str) -> Result<Duration> {
     let writer = pair.primary().session().await?;
-    let standby = pair.node("standby1")?.session().await?;
+    let standby = pair.standby()?.session().await?;
     follow(&standby, "").await?;
     until("the standby is disconnected", PATIENCE, || async {
         Ok(match writer.value::<i64>("SELECT count(*) FROM pg_stat_replication").await? {

@@ -37,7 +37,7 @@ async fn once(site: &Site) -> Result<Vec<Duration>> {
     let streaming = started.elapsed();
     pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
     pair.wait_for_catchup("standby1").await?;
-    let a: i32 = pair.node("standby1")?.session().await?.value("SELECT a FROM t").await?;
+    let a: i32 = pair.standby()?.session().await?.value("SELECT a FROM t").await?;
     let visible = started.elapsed();
     pair.stop().await?;
     let gone = started.elapsed();

@@ -77,7 +77,7 @@ async fn crash(site: &Site) -> Result<Tally> {
     let writers = Writers::start(&pair, WRITERS);
     writers.wait_for_acks(rand::random_range(BEFORE)).await?;
     pair.primary().crash().await?;
-    pair.node("standby1")?.promote().await?;
+    pair.standby()?.promote().await?;
     writers.wait_for_acks(writers.acked() + AFTER).await?;
     let ledger = writers.stop().await?;
     // The old primary stays down, so the only server that takes writes has the newest timeline.

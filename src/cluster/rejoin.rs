@@ -55,8 +55,8 @@ impl Cluster {
         configure_standby(self.node(node)?, &self.source(node)?).await
     }
 
-    /// Brings a stopped server that may have diverged behind the server that took over: repoints its
-    /// link, makes a checkpoint on the upstream, rewinds and configures a standby (manual: `pg_rewind`).
+    /// Brings a stopped server that may have diverged behind the server that took over: makes a checkpoint
+    /// there, repoints the link, rewinds and configures a standby (manual: `pg_rewind`).
     /// Does not start it.
     ///
     /// The checkpoint is what makes `pg_rewind` see the new timeline: see [`rewind`](Self::rewind).
@@ -67,8 +67,8 @@ impl Cluster {
     /// `pg_rewind` refuses: neither `wal_log_hints` nor checksums, or WAL back to the fork is missing.
     /// The node then has the data it had; [`rebuild`](Self::rebuild) it.
     pub async fn rejoin(&self, node: &str, upstream: &str) -> Result<()> {
-        self.repoint(node, upstream).await?;
         self.node(upstream)?.session().await?.run("CHECKPOINT").await?;
+        self.repoint(node, upstream).await?;
         self.rewind(node).await?;
         self.configure_standby(node).await
     }

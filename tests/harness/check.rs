@@ -30,7 +30,7 @@ fn a_pair_is_judged_by_its_state() {
         let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
         let small = small.set("min_wal_size", "32MB").set("max_slot_wal_keep_size", "16MB");
         let pair = small.start().await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         writer.run(ROLE).await?;
         wait_for_no_lag(&writer, "standby1").await?;
@@ -324,7 +324,7 @@ fn certificate(names: &[&str]) -> Outcome<(String, String)> {
 
 /// Lets a server take the monitor's connections over TLS only, with this certificate.
 async fn serve(node: &Node, (certificate, key): &(String, String)) -> Result<()> {
-    node.session_unnoted().await?.run("ALTER SYSTEM SET ssl = on").await?;
+    node.session_unrecorded().await?.run("ALTER SYSTEM SET ssl = on").await?;
     node.stop(Shutdown::Fast).await?;
     node.run(&format!(
         "umask 077 && cd \"$PGDATA\" && printf '%s' '{certificate}' >server.crt && \

@@ -196,7 +196,7 @@ fn a_pair_comes_and_goes() {
         let pair = Topology::pair().start().await?;
         pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
         pair.wait_for_catchup("standby1").await?;
-        let a: i32 = pair.node("standby1")?.session().await?.value("SELECT a FROM t").await?;
+        let a: i32 = pair.standby()?.session().await?.value("SELECT a FROM t").await?;
         assert_eq!(a, 1);
         Ok(pair.stop().await?)
     });
@@ -218,7 +218,7 @@ fn spawn_up(command: &mut std::process::Command, home: &TempDir) -> Outcome<Chil
 }
 
 fn places_of(cluster: &replication_lab::Cluster) -> Vec<String> {
-    cluster.nodes().iter().map(|node| node.host().place()).collect()
+    cluster.nodes().iter().map(|node| node.host().location()).collect()
 }
 
 /// None of these places is there any more, and no process works in `home`.

@@ -241,7 +241,9 @@ impl Reader<'_> {
             UseTree::Group(group) => {
                 group.items.iter().for_each(|tree| self.tree(before, tree));
             }
-            UseTree::Name(name) => self.path(&[before.as_slice(), &[name.ident.to_string()]].concat()),
+            UseTree::Name(name) => {
+                self.path(&[before.as_slice(), &[name.ident.to_string()]].concat())
+            }
             UseTree::Rename(name) => {
                 self.path(&[before.as_slice(), &[name.ident.to_string()]].concat());
             }

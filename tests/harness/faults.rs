@@ -15,7 +15,7 @@ fn a_cut_stops_replication_and_a_heal_resumes_it() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let primary = pair.primary().session().await?;
-        let standby = pair.node("standby1")?.session().await?;
+        let standby = pair.standby()?.session().await?;
         primary.run("CREATE TABLE t (a int)").await?;
         pair.wait_for_catchup("standby1").await?;
         let link = pair.link("standby1")?;
@@ -46,7 +46,7 @@ fn a_reset_is_survived_without_a_hand() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let primary = pair.primary().session().await?;
-        let standby = pair.node("standby1")?;
+        let standby = pair.standby()?;
         primary.run("CREATE TABLE t (a int)").await?;
         pair.wait_for_catchup("standby1").await?;
         pair.link("standby1")?.reset();
@@ -67,7 +67,7 @@ fn a_frozen_server_says_nothing_and_a_thawed_one_goes_on() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let primary = pair.primary().session().await?;
-        let standby = pair.node("standby1")?;
+        let standby = pair.standby()?;
         let reader = standby.session().await?;
         primary.run("CREATE TABLE t (a int)").await?;
         pair.wait_for_catchup("standby1").await?;
@@ -93,7 +93,7 @@ fn a_frozen_server_says_nothing_and_a_thawed_one_goes_on() {
 fn a_frozen_walreceiver_leaves_the_readers_alone() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
-        let standby = pair.node("standby1")?;
+        let standby = pair.standby()?;
         let reader = standby.session().await?;
         let frozen = standby.freeze_processes("walreceiver").await?;
         assert!(!is_silent(&reader).await, "a reader must not notice");
@@ -111,7 +111,7 @@ fn a_frozen_cluster_is_taken_away() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let primary = pair.primary().freeze().await?;
-        let standby = pair.node("standby1")?.freeze().await?;
+        let standby = pair.standby()?.freeze().await?;
         pair.stop().await?;
         drop((primary, standby));
         Ok(())

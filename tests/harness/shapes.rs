@@ -1,7 +1,9 @@
 //! Shapes other than a pair: they come up as described, on the chosen host.
 
 use pretty_assertions::assert_eq;
-use replication_lab::{Notebook, Refusal, Result, Session, Shutdown, Topology, stat};
+use replication_lab::{
+    Notebook, Result, ServerMessage, Session, Shutdown, Standby, Topology, stat,
+};
 
 use crate::support::within_deadline;
 
@@ -18,8 +20,7 @@ async fn followers(session: &Session) -> Result<Vec<String>> {
 fn a_chain_with_a_synchronous_first_standby() {
     within_deadline(async move {
         let topology = Topology::pair()
-            .standby("standby2")
-            .following("standby1")
+            .standby(Standby::new("standby2").following("standby1"))
             .synchronous("FIRST 1 (standby1)")
             .set("work_mem", "5MB");
         let chain = topology.start().await?;
@@ -46,7 +47,7 @@ fn a_chain_with_a_synchronous_first_standby() {
 fn a_standby_is_made_anew_with_a_base_backup() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
-        let standby = pair.node("standby1")?;
+        let standby = pair.standby()?;
         standby.stop(Shutdown::Fast).await?;
         pair.primary().session().await?.run("CREATE TABLE t AS SELECT 1 AS a").await?;
         pair.rebuild("standby1").await?;
@@ -110,7 +111,7 @@ fn roles_have_passwords_and_no_more_than_they_need() {
         wrong.password("guessed");
         let refused = Session::open(&wrong, "primary", &Notebook::in_memory()).await;
         let refused = refused.err().ok_or("a wrong password was accepted")?;
-        assert_eq!(refused.refusal().map(Refusal::sqlstate), Some("28P01"));
+        assert_eq!(refused.refusal().map(ServerMessage::sqlstate), Some("28P01"));
         Ok(pair.stop().await?)
     });
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use replication_lab::record::{self, Begin, Event, FORMAT, Fact};
+use replication_lab::record::{self, Begin, Event, Fact, Outcome};
 use replication_lab::settings::{self, Driver};
 use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page};
 
@@ -42,16 +42,12 @@ impl Lab {
         if site.settings().driver == Driver::Lab {
             std::thread::spawn(end_with_the_driver);
         }
-        let begin = Begin {
-            format: FORMAT,
-            page: name.to_owned(),
-            about: about.to_owned(),
-            postgres: site.version().to_string(),
-            host: site.kind().to_owned(),
-            alone: site.settings().driver != Driver::Cargo,
-            started: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),
-            place: site.place(),
-        };
+        let mut begin = Begin::new(name, site.version().to_string());
+        about.clone_into(&mut begin.about);
+        site.kind().clone_into(&mut begin.host);
+        begin.alone = site.settings().driver != Driver::Cargo;
+        begin.started = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        begin.place = site.place();
         let file = record::file_name(name, site.version().major(), site.kind());
         let book = Notebook::create(&site.settings().records.join(file), begin)?;
         Ok(Self { book, site, clusters: Mutex::default() })
@@ -244,7 +240,8 @@ async fn run(
     if let Err(failure) = &outcome {
         lab.tell(failure).await;
     }
-    let closed = lab.book.close(outcome.is_ok()).map_err(|error| format!("{error:?}"));
+    let ended = if outcome.is_ok() { Outcome::Passed } else { Outcome::Failed };
+    let closed = lab.book.close(ended).map_err(|error| format!("{error:?}"));
     match outcome {
         Ok(()) => {
             closed?;

@@ -27,7 +27,7 @@ fn three_kinds_of_lag(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair without lag");
         let pair = lab.start(Topology::pair()).await?;
-        let (standby, link) = (pair.node("standby1")?, pair.link("standby1")?);
+        let (standby, link) = (pair.standby()?, pair.link("standby1")?);
         let (writer, reader) = (pair.primary().session().await?, standby.session().await?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         wait_for_no_lag(&writer, "standby1").await?;
@@ -59,7 +59,7 @@ fn three_kinds_of_lag(#[context] test: Context) {
         lab.step(
             "The link takes 20 ms each way: a commit is reported after a round trip at the least",
         );
-        let slow = link.latency(ONE_WAY);
+        let slow = link.delay(ONE_WAY);
         let report = report(&writer).await?;
         lab.key_figure("write lag", report.write_lag.unwrap_or_default());
         lab.measure("flush lag", report.flush_lag.unwrap_or_default());

@@ -24,7 +24,7 @@ fn standby_down(#[context] test: Context) {
         lab.step("A pair that keeps no more WAL than it must");
         let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
         let pair = lab.start(small.set("min_wal_size", "32MB")).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         wait_for_no_lag(&writer, "standby1").await?;

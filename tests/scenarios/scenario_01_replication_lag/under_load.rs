@@ -76,7 +76,7 @@ struct Bulk {
 /// Inserts users while the standby's lag is sampled, and notes what that took.
 async fn insert(lab: &Lab, pair: &Cluster, writer: &Session, rows: u64) -> Result<Bulk> {
     let rows = lab.scaled(rows);
-    let reader = pair.node("standby1")?.session().await?;
+    let reader = pair.standby()?.session().await?;
     let expected = writer.count(USERS).await? + rows;
     let before: Lsn = writer.value(WRITTEN).await?;
     let sampler = Sampler::start(pair.primary(), STEP).await?;

@@ -46,7 +46,7 @@ fn routing(#[context] test: Context) {
         let none = lab.must_be("read-write: servers that the error names", named, BOTH);
 
         lab.step("Both are gone");
-        pair.node("standby1")?.stop(Shutdown::Fast).await?;
+        pair.standby()?.stop(Shutdown::Fast).await?;
         let named = named_by(&pair, ReadOnly).await;
         let gone = lab.must_be("read-only: servers that the error names", named, BOTH);
 
@@ -73,7 +73,7 @@ fn standby_fails(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A reader that asks for a standby first, and then for any server");
         let pair = lab.start(Topology::pair()).await?;
-        let (writer, standby) = (pair.primary().session().await?, pair.node("standby1")?);
+        let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT fill_shop(10)").await?;
         pair.wait_for_catchup("standby1").await?;

@@ -50,13 +50,13 @@ fn same_answers(#[context] test: Context) {
             "How long the turnover takes, on each node by itself and while the primary writes",
         );
         let quiet = [
-            pair.primary().session_unnoted().await?,
-            pair.node("standby1")?.session_unnoted().await?,
+            pair.primary().session_unrecorded().await?,
+            pair.standby()?.session_unrecorded().await?,
         ];
         let [primary, standby] = &quiet;
         spread(lab, "primary, idle", &times(RUNS, |_| timed(turnover(primary))).await?);
         spread(lab, "standby, idle", &times(RUNS, |_| timed(turnover(standby))).await?);
-        let busy = pair.primary().session_unnoted().await?;
+        let busy = pair.primary().session_unrecorded().await?;
         let work = async {
             let on_primary = times(RUNS, |_| timed(turnover(primary))).await?;
             Ok((on_primary, times(RUNS, |_| timed(turnover(standby))).await?))
@@ -99,8 +99,8 @@ fn freshness(#[context] test: Context) {
 
         lab.step("After waiting until the standby has replayed the commit's LSN");
         let quiet = [
-            pair.primary().session_unnoted().await?,
-            pair.node("standby1")?.session_unnoted().await?,
+            pair.primary().session_unrecorded().await?,
+            pair.standby()?.session_unrecorded().await?,
         ];
         let [primary, standby] = &quiet;
         let commits = lab.scaled(300);
@@ -136,7 +136,7 @@ fn scaling(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with a shop full of orders");
         let pair = lab.start(Topology::pair()).await?;
-        let (writer, standby) = (pair.primary().session().await?, pair.node("standby1")?);
+        let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(&format!("SELECT fill_shop({})", lab.scaled(2000))).await?;
         writer.run("VACUUM ANALYZE").await?;

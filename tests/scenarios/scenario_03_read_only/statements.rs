@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use pretty_assertions::assert_eq;
-use replication_lab::{Node, Proof, Refusal, Result};
+use replication_lab::{Node, Proof, Result, ServerMessage};
 
 use crate::support::Lab;
 
@@ -178,9 +178,9 @@ impl Answers {
         for (statement, since) in rows {
             let holds = since.iter().rev().find(|(major, _)| *major <= lab.major());
             let Some((_, expected)) = holds.filter(|(_, end)| *end != GONE) else { continue };
-            let session = node.session_unnoted().await?;
+            let session = node.session_unrecorded().await?;
             let refusal = session.attempt(statement).await?;
-            let ended = refusal.as_ref().map_or("accepted", Refusal::sqlstate).to_owned();
+            let ended = refusal.as_ref().map_or("accepted", ServerMessage::sqlstate).to_owned();
             let told = refusal.map_or_else(|| ended.clone(), |refusal| refusal.to_string());
             self.0.insert(statement, lab.fact(statement, told));
             assert_eq!(ended, *expected, "{statement}");

@@ -20,7 +20,7 @@ fn maintenance(#[context] test: Context) {
         lab.step("A table that is full, and then empty");
         let pair = lab.start(Topology::pair().set("autovacuum", "off")).await?;
         let writer = pair.primary().session().await?;
-        let reader = pair.node("standby1")?.session().await?;
+        let reader = pair.standby()?.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(10000)").await?;
         writer.run("DELETE FROM users").await?;
@@ -68,7 +68,7 @@ fn conflicts(#[context] test: Context) {
         lab.step("A standby that waits for nobody before it replays");
         let calm = Topology::pair().set("autovacuum", "off").set("max_standby_streaming_delay", 0);
         let pair = lab.start(calm.set("wal_receiver_status_interval", "1s")).await?;
-        let (writer, standby) = (pair.primary().session().await?, pair.node("standby1")?);
+        let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         let (reader, watcher) = (standby.session().await?, standby.session().await?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(1000)").await?;

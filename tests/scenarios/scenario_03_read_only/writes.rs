@@ -22,7 +22,7 @@ fn statements(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with the shop, a materialized view, and prepared transactions allowed");
         let pair = lab.start(Topology::pair().set("max_prepared_transactions", 2)).await?;
-        let (writer, standby) = (pair.primary().session().await?, pair.node("standby1")?);
+        let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(100)").await?;
         writer.run("CREATE MATERIALIZED VIEW names AS SELECT name FROM users").await?;

@@ -12,7 +12,6 @@ use rstest::{Context, rstest};
 use super::split_brain::{
     FILL, OURS, Resolution, THEIRS, diverge, joined, kinds, stays_behind, timelines,
 };
-use crate::steps::log::wait_for_log;
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS, sums};
 use crate::support::{Lab, scenario};
 
@@ -28,7 +27,7 @@ fn split_brain(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("The standby is promoted while the primary runs; both take writes");
         let pair = lab.start(Topology::pair()).await?;
-        let (old, new) = (pair.primary(), pair.node("standby1")?);
+        let (old, new) = (pair.primary(), pair.standby()?);
         let (on_old, on_new) = diverge(&pair).await?;
         let both = [on_old.count(PRODUCTS).await?, on_new.count(PRODUCTS).await?];
         let counts = lab.must_be("rows on the old and on the new primary", both, [1001, 1001]);
@@ -39,10 +38,10 @@ fn split_brain(#[context] test: Context) {
 
         lab.step("The old one is told to follow the new one, with the data it has");
         old.stop(Shutdown::Fast).await?;
-        pair.lead("primary", "standby1").await?;
-        pair.follow("primary").await?;
+        pair.repoint("primary", "standby1").await?;
+        pair.configure_standby("primary").await?;
         old.start().await?;
-        let forked = wait_for_log(old, "forked off current database system timeline").await?;
+        let forked = old.wait_for_log("forked off current database system timeline").await?;
         let told = lab.fact("what its log says", &forked);
         let reader = old.session().await?;
         let recovers: bool = reader.value("SELECT pg_is_in_recovery()").await?;
@@ -55,7 +54,7 @@ fn split_brain(#[context] test: Context) {
         old.stop(Shutdown::Fast).await?;
         let ended = old.start().await.err().is_some_and(|error| error.is_ended());
         let ended = lab.must_be("does it end by itself", ended, true);
-        let refused = wait_for_log(old, "FATAL:  requested timeline 2 is not a child").await?;
+        let refused = old.wait_for_log("FATAL:  requested timeline 2 is not a child").await?;
         lab.must_be("new primary still takes writes: rows added", new_row(new).await?, 1);
         let refused = lab.fact("what its log says then", &refused);
 
@@ -84,7 +83,7 @@ fn clean_rejoin(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("The primary stops, and the standby, which has everything, is promoted");
         let pair = lab.start(Topology::pair()).await?;
-        let (old, new) = (pair.primary(), pair.node("standby1")?);
+        let (old, new) = (pair.primary(), pair.standby()?);
         let writer = old.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(FILL).await?;
@@ -96,8 +95,8 @@ fn clean_rejoin(#[context] test: Context) {
         lab.must_be("rows that the new primary adds", added, 1);
 
         lab.step("The old one follows, with the data it has");
-        pair.lead("primary", "standby1").await?;
-        pair.follow("primary").await?;
+        pair.repoint("primary", "standby1").await?;
+        pair.configure_standby("primary").await?;
         old.start().await?;
         let followed = joined(lab, &pair, &reader).await?;
         lab.learn(
@@ -123,7 +122,7 @@ fn resolve(#[context] test: Context, #[case] resolution: Resolution, #[case] kep
         lab.step("Both have taken a row that the other has not");
         let pair = lab.start(Topology::pair()).await?;
         let (_, on_new) = diverge(&pair).await?;
-        pair.lead("primary", "standby1").await?;
+        pair.repoint("primary", "standby1").await?;
 
         lab.step("The old primary is brought back");
         let link = pair.link("primary")?;
@@ -162,11 +161,11 @@ fn bulk_drift(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A shop on both sides of a split brain; WAL is kept, or it could not be rewound");
         let pair = lab.start(Topology::pair().set("wal_keep_size", "1GB")).await?;
-        let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+        let (old, new) = (pair.primary().session().await?, pair.standby()?.session().await?);
         old.run_file("fixtures/sql/shop.sql").await?;
         old.run(&format!("SELECT fill_shop({})", lab.scaled(20_000).max(20_000))).await?;
         pair.wait_for_catchup("standby1").await?;
-        pair.node("standby1")?.promote().await?;
+        pair.standby()?.promote().await?;
 
         lab.step("Both add, change and delete");
         old.run_file("fixtures/sql/drift_old.sql").await?;
@@ -186,7 +185,7 @@ fn bulk_drift(#[context] test: Context) {
         let orders = lab.must_be("orders", kinds(&orders), [400, 700, 2000]);
 
         lab.step("The old primary is rewound");
-        pair.lead("primary", "standby1").await?;
+        pair.repoint("primary", "standby1").await?;
         Resolution::Rewind.apply(&pair, &new).await?;
         pair.primary().start().await?;
         wait_for_streaming(&new, &["primary"]).await?;

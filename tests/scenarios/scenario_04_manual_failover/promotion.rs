@@ -25,7 +25,7 @@ fn promote(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, and a standby that has replayed everything");
         let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(FILL).await?;
@@ -85,7 +85,7 @@ fn timeline(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair on timeline 1");
         let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         let seen = timelines(&writer).await?;
         let before = lab.must_be("timeline of the WAL file and of the control file", seen, [1, 1]);

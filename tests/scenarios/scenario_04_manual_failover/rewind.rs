@@ -21,7 +21,7 @@ fn rewind_conditions(#[context] test: Context) {
         lab.step("A split brain, on servers without wal_log_hints");
         let pair = lab.start(Topology::pair().set("wal_log_hints", "off")).await?;
         let (_, on_new) = diverge(&pair).await?;
-        pair.lead("primary", "standby1").await?;
+        pair.repoint("primary", "standby1").await?;
         on_new.run("CHECKPOINT").await?;
         let hints = lab.fact("wal_log_hints", on_new.value::<String>("SHOW wal_log_hints").await?);
         let checksums: String = on_new.value("SHOW data_checksums").await?;
@@ -66,8 +66,8 @@ fn rewind_without_wal(#[context] test: Context) {
 
         lab.step("It recycles the WAL from before the divergence");
         wait_for_slot(&on_old, "standby1", false).await?;
-        let fork = pair.node("standby1")?.branch(Timeline(2)).await?.at;
-        let looker = pair.primary().session_unnoted().await?;
+        let fork = pair.standby()?.branch(Timeline(2)).await?.at;
+        let looker = pair.primary().session_unrecorded().await?;
         let needed: String = looker.value(&format!("SELECT pg_walfile_name('{fork}')")).await?;
         on_old.run("SELECT pg_drop_replication_slot('standby1')").await?;
         times(4, |_| next_wal_file(&on_old, ADD_PRODUCT)).await?;
@@ -76,7 +76,7 @@ fn rewind_without_wal(#[context] test: Context) {
         let gone = lab.must_be("is the WAL file of the fork still there", there > 0, false);
 
         lab.step("It is to follow the new primary");
-        pair.lead("primary", "standby1").await?;
+        pair.repoint("primary", "standby1").await?;
         pair.primary().stop(Shutdown::Fast).await?;
         let said = pair.rewind("primary").await.map_err(|error| error.to_string());
         let refused = said.as_ref().is_err_and(|said| said.contains(&format!("pg_wal/{needed}")));
@@ -107,7 +107,7 @@ fn rewind_too_early(#[context] test: Context) {
         let spread = Topology::pair().set("checkpoint_timeout", "1h");
         let pair = lab.start(spread.set("checkpoint_completion_target", "0.9")).await?;
         let (_, on_new) = diverge(&pair).await?;
-        pair.lead("primary", "standby1").await?;
+        pair.repoint("primary", "standby1").await?;
         pair.primary().stop(Shutdown::Fast).await?;
 
         lab.step("Before that has ended");
@@ -122,7 +122,7 @@ fn rewind_too_early(#[context] test: Context) {
         let after = lab.must_be("timelines of WAL and control file after it", seen, [2, 2]);
         let done = verdict(pair.rewind("primary").await);
         let done = lab.must_be("what pg_rewind says then", &done, "pg_rewind: Done!");
-        pair.follow("primary").await?;
+        pair.configure_standby("primary").await?;
         pair.primary().start().await?;
         let same = joined(lab, &pair, &on_new).await?;
 

@@ -7,7 +7,7 @@ use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::drift::Drift;
 use replication_lab::wait::{Seen, stays};
 use replication_lab::wal::Timeline;
-use replication_lab::{Cluster, Proof, Refusal, Result, Session, Shutdown, stat};
+use replication_lab::{Cluster, Proof, Result, ServerMessage, Session, Shutdown, stat};
 
 use crate::steps::shop::sums;
 use crate::support::Lab;
@@ -21,11 +21,11 @@ pub(super) const OURS: &str =
 
 /// A pair with a shop, promoted while the primary runs, and a row on each that the other has not.
 pub(super) async fn diverge(pair: &Cluster) -> Result<(Session, Session)> {
-    let (old, new) = (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+    let (old, new) = (pair.primary().session().await?, pair.standby()?.session().await?);
     old.run_file("fixtures/sql/shop.sql").await?;
     old.run(FILL).await?;
     pair.wait_for_catchup("standby1").await?;
-    pair.node("standby1")?.promote().await?;
+    pair.standby()?.promote().await?;
     old.run("INSERT INTO products (name, price) VALUES ('written on the old primary', 1)").await?;
     new.run("INSERT INTO products (name, price) VALUES ('written on the new primary', 1)").await?;
     Ok((old, new))
@@ -84,7 +84,7 @@ impl Resolution {
             Self::Rewind | Self::Salvage => {
                 survivor.run("CHECKPOINT").await?;
                 pair.rewind("primary").await?;
-                pair.follow("primary").await
+                pair.configure_standby("primary").await
             }
         }
     }
@@ -94,11 +94,11 @@ const SALVAGE: &str = "INSERT INTO products (name, price) VALUES ($1, 1)";
 
 /// What `pg_rewind` says at last: its refusal, or what it did.
 pub(super) fn verdict(said: Result<String>) -> String {
-    let said = said.unwrap_or_else(|error| error.to_string());
-    let mut lines = said.lines().map(|line| line.trim_start_matches([' ', '|']));
+    let said = said.unwrap_or_else(|error| error.output().unwrap_or_default().to_owned());
+    let mut lines = said.lines();
     let servers = lines.clone().find(|line| line.contains("FATAL:"));
     let own = lines.rfind(|line| line.starts_with("pg_rewind: "));
-    Refusal::from_log(servers.or(own).unwrap_or(&said)).message().to_owned()
+    ServerMessage::from_log(servers.or(own).unwrap_or(&said)).message().to_owned()
 }
 
 /// Rows only on the first, only on the second, and changed.

@@ -62,8 +62,7 @@ fn flapping(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, and writers at work");
         let pair = lab.start(Topology::pair()).await?;
-        let (writer, reader) =
-            (pair.primary().session().await?, pair.node("standby1")?.session().await?);
+        let (writer, reader) = (pair.primary().session().await?, pair.standby()?.session().await?);
         shop(&writer, 100).await?;
         let process: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
         let sampler = Sampler::start(pair.primary(), STEP).await?;

@@ -59,11 +59,11 @@ impl Kind {
         let link = pair.link("standby1")?;
         Ok(match self {
             Self::Cut => Trouble::Link(link.cut()),
-            Self::Slow => Trouble::Link(link.bandwidth(BYTES_PER_SECOND)),
-            Self::Far => Trouble::Link(link.latency(ONE_WAY)),
+            Self::Slow => Trouble::Link(link.throttle(BYTES_PER_SECOND)),
+            Self::Far => Trouble::Link(link.delay(ONE_WAY)),
             Self::TowardsStandby => Trouble::Link(link.cut_one_way(Direction::ToStandby)),
             Self::TowardsPrimary => Trouble::Link(link.cut_one_way(Direction::ToUpstream)),
-            Self::Frozen => Trouble::Server(pair.node("standby1")?.freeze().await?),
+            Self::Frozen => Trouble::Server(pair.standby()?.freeze().await?),
             Self::Reset => {
                 link.reset();
                 Trouble::Over
@@ -97,8 +97,9 @@ impl Kind {
 /// the row is on the standby, where it gets there; then heals it, and waits until the standby has
 /// everything. Gives what walsender and walreceiver made of it, and whether the row came.
 pub(super) async fn suffered(lab: &Lab, pair: &Cluster, kind: Kind) -> Result<String> {
-    let (primary, standby) = (pair.primary(), pair.node("standby1")?);
-    let (writer, reader) = (primary.session_unnoted().await?, standby.session_unnoted().await?);
+    let (primary, standby) = (pair.primary(), pair.standby()?);
+    let (writer, reader) =
+        (primary.session_unrecorded().await?, standby.session_unrecorded().await?);
     wait_for_no_lag(&writer, "standby1").await?;
     let (sends, receives) = (End::of(&writer, SENDERS).await?, End::of(&reader, RECEIVERS).await?);
     let trouble = kind.put_on(pair).await?;

@@ -23,7 +23,7 @@ pub(super) fn most(bytes: Option<u64>) -> Reading {
 }
 
 pub(super) async fn same_orders(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<Proof> {
-    let reader = pair.node("standby1")?.session().await?;
+    let reader = pair.standby()?.session().await?;
     wait_for_no_lag(writer, "standby1").await?;
     let differ = drift(writer, &reader, "orders", "id").await?.rows() as u64;
     Ok(lab.must_be("orders that differ", differ, 0_u64))

@@ -7,11 +7,10 @@ use replication_lab::drift::drift;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::{Node, Result, Sampler, Shutdown, Topology, stat};
+use replication_lab::{Node, Result, Sampler, Shutdown, Standby, Topology, stat};
 use rstest::{Context, rstest};
 
 use super::pair::{impatient, most, passed, same_orders};
-use crate::steps::log::wait_for_log;
 use crate::steps::repeat::times;
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::slot::wait_for_slot;
@@ -33,7 +32,7 @@ fn with_a_slot(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with a shop, where both ends give up after two silent seconds");
         let pair = lab.start(impatient(Topology::pair())).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         shop(&writer, 100).await?;
         let sampler = Sampler::start(primary, STEP).await?;
@@ -46,10 +45,10 @@ fn with_a_slot(#[context] test: Context) {
         let rows = lab.scaled(5_000);
         writer.run(&format!("SELECT place_orders({rows})")).await?;
         let written = bytes_between(start, writer.value(WRITTEN).await?);
-        let seen = wait_for_log(primary, GAVE_UP).await?;
+        let seen = primary.wait_for_log(GAVE_UP).await?;
         lab.key_figure("until the primary noticed", began.elapsed());
         let sender = lab.fact("what the primary says", &seen);
-        let seen = wait_for_log(standby, GAVE_UP_TOO).await?;
+        let seen = standby.wait_for_log(GAVE_UP_TOO).await?;
         lab.measure("until the standby had noticed too", began.elapsed());
         let receiver = lab.fact("what the standby says", &seen);
         let seen = tells_of_an_end(standby, said).await?;
@@ -101,15 +100,17 @@ fn without_a_slot(#[context] test: Context) {
     let about = "Without a slot the primary recycles what a cut-off standby still needs";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair without a slot, that keeps no more WAL than it must");
-        let pair = lab.start(small(Topology::alone().standby("standby1").without_slot())).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let pair = lab
+            .start(small(Topology::alone().standby(Standby::new("standby1").without_slot())))
+            .await?;
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         shop(&writer, 100).await?;
 
         lab.step("The link is cut while WAL goes by");
         let link = pair.link("standby1")?;
         let (cut, before) = (link.cut(), passed(link));
-        let looker = primary.session_unnoted().await?;
+        let looker = primary.session_unrecorded().await?;
         let needed: String = looker.value(NEEDED).await?;
         times(4, |_| next_wal_file(&writer, "SELECT place_orders(1)")).await?;
         writer.run("CHECKPOINT").await?;
@@ -121,8 +122,8 @@ fn without_a_slot(#[context] test: Context) {
 
         lab.step("The link is healed");
         cut.heal();
-        let refused = lab.fact("what the primary says", wait_for_log(primary, REMOVED).await?);
-        let told = lab.fact("what the standby says", wait_for_log(standby, REMOVED).await?);
+        let refused = lab.fact("what the primary says", primary.wait_for_log(REMOVED).await?);
+        let told = lab.fact("what the standby says", standby.wait_for_log(REMOVED).await?);
 
         lab.step("The standby is made anew");
         let began = Instant::now();
@@ -154,7 +155,7 @@ fn with_a_limit(#[context] test: Context) {
         lab.step("A pair whose slots keep at most 80 MB, in WAL files of 16 MB");
         let limited = impatient(small(Topology::pair())).set("max_slot_wal_keep_size", "80MB");
         let pair = lab.start(limited).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         shop(&writer, 100).await?;
 
@@ -178,16 +179,16 @@ fn with_a_limit(#[context] test: Context) {
         let slot = stat::slot(&writer, "standby1").await?;
         let status = slot.wal_status.unwrap_or_default();
         let lost = lab.must_be("state of the slot", &status, "lost");
-        let told = lab.fact("what the primary says", wait_for_log(primary, "invalidating").await?);
+        let told = lab.fact("what the primary says", primary.wait_for_log("invalidating").await?);
 
         lab.step("The link is healed");
         cut.heal();
-        let refused = lab.fact("what the standby says", wait_for_log(standby, "WAL stream").await?);
+        let refused = lab.fact("what the standby says", standby.wait_for_log("WAL stream").await?);
 
         lab.step("The standby is made anew, with a new slot");
         standby.stop(Shutdown::Fast).await?;
         writer.run("SELECT pg_drop_replication_slot('standby1')").await?;
-        pair.lead("standby1", "primary").await?;
+        pair.repoint("standby1", "primary").await?;
         pair.rebuild("standby1").await?;
         standby.start().await?;
         wait_for_no_lag(&writer, "standby1").await?;

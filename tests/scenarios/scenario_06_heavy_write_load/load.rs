@@ -26,8 +26,8 @@ pub(super) struct Loaded {
 
 /// Lets pgbench run on the primary of a pair while the standby's lag is sampled, and notes figures.
 pub(super) async fn load(lab: &Lab, pair: &Cluster, clients: u64) -> Result<Loaded> {
-    let writer = pair.primary().session_unnoted().await?;
-    let reader = pair.node("standby1")?.session_unnoted().await?;
+    let writer = pair.primary().session_unrecorded().await?;
+    let reader = pair.standby()?.session_unrecorded().await?;
     let before = history(&writer).await?;
     let start: Lsn = writer.value("SELECT pg_current_wal_lsn()").await?;
     let sampler = Sampler::start(pair.primary(), STEP).await?;
@@ -63,9 +63,9 @@ pub(super) async fn price(lab: &Lab, shape: &str, topology: Topology) -> Result<
     let tps = Reading::Rate(report.tps, "transactions".to_owned());
     lab.key_figure(&format!("processed with {shape}"), tps);
     lab.measure(&format!("latency of a transaction with {shape}, average"), report.latency);
-    let (writer, mut amiss) = (cluster.primary().session_unnoted().await?, Vec::new());
+    let (writer, mut amiss) = (cluster.primary().session_unrecorded().await?, Vec::new());
     for node in cluster.nodes() {
-        let reader = node.session_unnoted().await?;
+        let reader = node.session_unrecorded().await?;
         if node.name() != PRIMARY {
             wait_for_catchup(&writer, &reader).await?;
         }

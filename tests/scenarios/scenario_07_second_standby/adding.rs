@@ -8,11 +8,10 @@ use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
 use replication_lab::wal::{Lsn, bytes_between};
-use replication_lab::{Sampler, Shutdown, Topology, Writers, stat};
+use replication_lab::{BackupOptions, Sampler, Shutdown, Standby, Topology, Writers, stat};
 use rstest::{Context, rstest};
 
 use super::more_standbys::{amiss, in_order, phases};
-use crate::steps::log::wait_for_log;
 use crate::steps::reads::reads;
 use crate::steps::shop::{ORDERS, shop, sums};
 use crate::steps::wal::WRITTEN;
@@ -29,16 +28,18 @@ fn added_under_load(#[context] test: Context) {
     let about = "A second standby joins under load; each standby has a lag of its own";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, writers at work, and a machine for a second standby");
-        let cluster = lab.start(Topology::pair().standby("standby2").later()).await?;
+        let cluster =
+            lab.start(Topology::pair().standby(Standby::new("standby2").deferred())).await?;
         let (primary, second) = (cluster.primary(), cluster.node("standby2")?);
-        let (writer, looker) = (primary.session().await?, primary.session_unnoted().await?);
+        let (writer, looker) = (primary.session().await?, primary.session_unrecorded().await?);
         shop(&writer, 100).await?;
         let writers = Writers::start(&cluster, 2);
 
         lab.step("A slot, a base backup at a limited rate, a start");
         let (began, before) = (Instant::now(), writers.acked());
-        cluster.lead("standby2", "primary").await?;
-        let seen = phases(&looker, cluster.rebuild_with("standby2", "--max-rate=16M")).await?;
+        cluster.repoint("standby2", "primary").await?;
+        let slow = BackupOptions::default().max_rate_mb(16);
+        let seen = phases(&looker, cluster.rebuild_with("standby2", &slow)).await?;
         lab.key_figure("base backup", began.elapsed());
         let streamed = seen.iter().any(|phase| phase == "streaming database files");
         let streamed = lab.must_be("was it seen streaming database files", streamed, true);
@@ -100,7 +101,8 @@ fn copy_or_dump(#[context] test: Context) {
     let about = "A copy of the files can stream; a restored dump has the same rows, and cannot";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary with a shop, and two machines");
-        let machines = Topology::alone().standby("copy").later().standby("restored").later();
+        let machine = |name: &str| Standby::new(name).deferred();
+        let machines = Topology::alone().standby(machine("copy")).standby(machine("restored"));
         let cluster = lab.start(machines).await?;
         let writer = cluster.primary().session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
@@ -108,7 +110,7 @@ fn copy_or_dump(#[context] test: Context) {
         let own: i64 = writer.value(IDENTIFIER).await?;
 
         lab.step("A physical copy");
-        cluster.lead("copy", "primary").await?;
+        cluster.repoint("copy", "primary").await?;
         cluster.rebuild("copy").await?;
         let copy = cluster.node("copy")?;
         copy.start().await?;
@@ -121,7 +123,7 @@ fn copy_or_dump(#[context] test: Context) {
         lab.must_be("are all tables the same", equal, true);
 
         lab.step("A logical dump, restored");
-        cluster.lead("restored", "primary").await?;
+        cluster.repoint("restored", "primary").await?;
         cluster.initdb("restored").await?;
         let restored = cluster.node("restored")?;
         restored.start().await?;
@@ -134,11 +136,11 @@ fn copy_or_dump(#[context] test: Context) {
 
         lab.step("It is asked to stream");
         restored.stop(Shutdown::Fast).await?;
-        cluster.follow("restored").await?;
+        cluster.configure_standby("restored").await?;
         restored.start().await?;
-        let seen = wait_for_log(restored, "database system identifier differs").await?;
+        let seen = restored.wait_for_log("database system identifier differs").await?;
         let refused = lab.fact("what it says", seen);
-        let seen = wait_for_log(restored, "The primary's identifier").await?;
+        let seen = restored.wait_for_log("The primary's identifier").await?;
         let why = lab.fact("and the detail", seen);
         let reader = restored.session().await?;
         let reads = lab.must_be("orders that it still shows", reader.count(ORDERS).await?, 200_u64);

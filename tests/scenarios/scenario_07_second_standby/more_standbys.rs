@@ -55,7 +55,7 @@ pub(super) fn in_order(phases: &[String]) -> bool {
 pub(super) async fn amiss(ledger: &Ledger, nodes: &[Node]) -> Result<Vec<u64>> {
     let mut amiss = Vec::new();
     for node in nodes {
-        let found = orders(&node.session_unnoted().await?).await?;
+        let found = orders(&node.session_unrecorded().await?).await?;
         amiss.push(ledger.compare(found).wrong().iter().sum());
     }
     Ok(amiss)

@@ -5,10 +5,9 @@ use std::time::Instant;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::conf::conninfo;
 use replication_lab::wal::Lsn;
-use replication_lab::{Cluster, Direction, Result, Session, Shutdown, Topology, stat};
+use replication_lab::{Cluster, Direction, Result, Session, Shutdown, Standby, Topology, stat};
 use rstest::{Context, rstest};
 
-use crate::steps::log::wait_for_log;
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::REPLAYED;
@@ -26,7 +25,7 @@ fn cascade(#[context] test: Context) {
     let about = "A standby of a standby has what that has, and no more";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A chain: the second standby follows the first");
-        let chain = Topology::pair().standby("standby2").following("standby1");
+        let chain = Topology::pair().standby(Standby::new("standby2").following("standby1"));
         let cluster = lab.start(chain).await?;
         let writer = cluster.primary().session().await?;
         let first = cluster.node("standby1")?.session().await?;
@@ -92,7 +91,7 @@ fn reconfigure(#[context] test: Context) {
 
         lab.step("The second has another name and another slot from now on");
         writer.run("SELECT pg_create_physical_replication_slot('reporting', true)").await?;
-        second.session_unnoted().await?.run(&renamed(&cluster, "reporting")?).await?;
+        second.session_unrecorded().await?.run(&renamed(&cluster, "reporting")?).await?;
         reader.run("ALTER SYSTEM SET primary_slot_name = 'reporting'").await?;
         second.reload().await?;
         wait_for_streaming(&writer, &["reporting", "standby1"]).await?;
@@ -101,7 +100,7 @@ fn reconfigure(#[context] test: Context) {
             wait_for_slot(&writer, "standby2", false).await?.active,
         ];
         let slots = lab.must_be("are its new and its old slot active", seen, [true, false]);
-        let told = wait_for_log(second, "terminating walreceiver process").await?;
+        let told = second.wait_for_log("terminating walreceiver process").await?;
         let told = lab.fact("what it says", told);
         let same = second.postmaster().await? == postmaster;
         let reloaded = lab.must_be("is it still the same postmaster", same, true);
@@ -112,8 +111,8 @@ fn reconfigure(#[context] test: Context) {
         primary.stop(Shutdown::Fast).await?;
         let first = cluster.node("standby1")?;
         first.promote().await?;
-        cluster.lead("standby2", "standby1").await?;
-        let missing = wait_for_log(second, "\"reporting\" does not exist").await?;
+        cluster.repoint("standby2", "standby1").await?;
+        let missing = second.wait_for_log("\"reporting\" does not exist").await?;
         let missing = lab.fact("what the second says of the new primary", missing);
 
         lab.step("The second uses the slot that was made there");

@@ -30,8 +30,8 @@ fn standby_gone(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with a synchronous standby, which stops");
         let pair = synchronous_pair(lab).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
-        let (writer, looker) = (primary.session().await?, primary.session_unnoted().await?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
+        let (writer, looker) = (primary.session().await?, primary.session_unrecorded().await?);
         standby.stop(Shutdown::Fast).await?;
 
         lab.step("A commit waits");
@@ -97,8 +97,8 @@ fn standby_returns(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair whose synchronous standby stops, and a commit that waits");
         let pair = synchronous_pair(lab).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
-        let (writer, looker) = (primary.session().await?, primary.session_unnoted().await?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
+        let (writer, looker) = (primary.session().await?, primary.session_unrecorded().await?);
         standby.stop(Shutdown::Fast).await?;
         let commit = Commit::of(primary.session().await?, ORDER);
         let seen = wait_for_sync_rep(&looker).await?;

@@ -26,7 +26,7 @@ fn who_counts(#[context] test: Context) {
         lab.step("One rule after the other, with all three standbys, and then without the first");
         let all = under(primary, &RULES).await?;
         first.stop(Shutdown::Fast).await?;
-        wait_for_followers(&primary.session_unnoted().await?, 2).await?;
+        wait_for_followers(&primary.session_unrecorded().await?, 2).await?;
         let without = under(primary, &RULES).await?;
 
         lab.step("How each standby counts, with its priority, and what becomes of a commit");

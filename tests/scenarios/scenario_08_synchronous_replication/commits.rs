@@ -6,7 +6,7 @@ use std::time::Duration;
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::wal::Lsn;
-use replication_lab::{Node, Refusal, Result, Session, stat};
+use replication_lab::{Node, Result, ServerMessage, Session, stat};
 use tokio::task::JoinHandle;
 
 use crate::steps::repeat::{quantiles, timed, times};
@@ -37,7 +37,7 @@ pub(super) struct Commit(JoinHandle<Answer>);
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) result: Result<()>,
-    pub(super) warnings: Vec<Refusal>,
+    pub(super) warnings: Vec<ServerMessage>,
 }
 
 impl Commit {
@@ -75,7 +75,7 @@ impl Commit {
 }
 
 /// The one warning of a commit, or how many there were.
-pub(super) fn warning(warnings: &[Refusal]) -> String {
+pub(super) fn warning(warnings: &[ServerMessage]) -> String {
     match warnings {
         [warning] => warning.to_string(),
         warnings => format!("{} warnings", warnings.len()),
@@ -209,7 +209,7 @@ pub(super) async fn commit_times(
 async fn at_level(lab: &Lab, node: &Node, level: &str, link: &str, count: u64) -> Result<Times> {
     // The one that is noted takes the pages that are new to a session with it.
     session_at(node, level).await?.run(ORDER).await?;
-    let session = node.session_unnoted().await?;
+    let session = node.session_unrecorded().await?;
     session.run(&format!("SET synchronous_commit = {level}")).await?;
     session.run(ORDER).await?;
     let taken = times(count, |_| timed(session.run(ORDER))).await?;
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn one_warning_is_told_and_several_are_counted() {
-        let one = Refusal::from_log("WARNING:  careful");
+        let one = ServerMessage::from_log("WARNING:  careful");
         assert_eq!(warning(std::slice::from_ref(&one)), "WARNING:  careful");
         assert_eq!(warning(&[]), "0 warnings");
         assert_eq!(warning(&[one.clone(), one]), "2 warnings");

@@ -50,7 +50,7 @@ fn zero_loss_behind_a_cut(#[context] test: Context) {
 
         lab.step("The link is cut, and every writer waits");
         let (cut, before) = cut_between(&pair, &writers).await?;
-        let looker = pair.primary().session_unnoted().await?;
+        let looker = pair.primary().session_unrecorded().await?;
         wait_for_waiting(&looker, "wait_event = 'SyncRep'").await?;
 
         lab.step("The primary crashes, and the standby takes over");

@@ -27,9 +27,9 @@ fn what_a_commit_waits_for(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with a synchronous standby");
         let pair = synchronous_pair(lab).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
-        let looker = &primary.session_unnoted().await?;
+        let looker = &primary.session_unrecorded().await?;
 
         lab.step("A commit at each level, while nobody else flushes WAL on the primary");
         let held = primary.freeze_processes("walwriter").await?;
@@ -97,7 +97,7 @@ fn commit_levels(#[context] test: Context) {
         lab.key_figure("impact of synchronous commits", impact);
 
         lab.step("Over a slow link");
-        let slow = pair.link("standby1")?.latency(ONE_WAY);
+        let slow = pair.link("standby1")?.delay(ONE_WAY);
         let times = commit_times(lab, primary, "slow link", lab.scaled(10)).await?;
         slow.heal();
         let [_, asynchronous, _, synchronous, _] = times.map(|times| times.median);
@@ -127,8 +127,8 @@ fn remote_apply(#[context] test: Context) {
         lab.step("A pair with a synchronous standby, where replay is paused");
         let pair = synchronous_pair(lab).await?;
         let primary = pair.primary();
-        let (writer, reader) = (primary.session().await?, pair.node("standby1")?.session().await?);
-        let looker = primary.session_unnoted().await?;
+        let (writer, reader) = (primary.session().await?, pair.standby()?.session().await?);
+        let looker = primary.session_unrecorded().await?;
         reader.run(PAUSE).await?;
 
         lab.step("A commit at on");

@@ -5,7 +5,6 @@ use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{Node, Proof, Result, Session, stat};
 
 use super::commits::{is_answered, wait_for_reports};
-use crate::steps::setting::set;
 use crate::support::Lab;
 
 /// Rules, and what must be seen under each with all of three standbys, and without the first.
@@ -62,8 +61,8 @@ const NAMELESS: &str = "SELECT string_agg(concat_ws(' ', sync_state, sync_priori
 /// Makes this the rule, waits until every process of the primary goes by it, and gives a session that
 /// does.
 async fn rule(primary: &Node, names: &str) -> Result<Session> {
-    set(primary, "synchronous_standby_names", names).await?;
-    let fresh = primary.session_unnoted().await?;
+    primary.set("synchronous_standby_names", names).await?;
+    let fresh = primary.session_unrecorded().await?;
     // A walsender reads its configuration before it reads the next report.
     wait_for_reports(&fresh).await?;
     Ok(fresh)
@@ -71,7 +70,7 @@ async fn rule(primary: &Node, names: &str) -> Result<Session> {
 
 /// What becomes of the standbys, and of a commit, under each of these rules.
 pub(super) async fn under(primary: &Node, rules: &[(&str, &str)]) -> Result<Vec<String>> {
-    let quiet = primary.session_unnoted().await?;
+    let quiet = primary.session_unrecorded().await?;
     let mut seen = Vec::new();
     for (names, _) in rules {
         let fresh = rule(primary, names).await?;

@@ -22,7 +22,7 @@ fn lag(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, with levels of 10 kB, 100 kB and 1 MB");
         let pair = lab.start(Topology::pair().set("autovacuum", "off")).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install_with(&writer, &low_lag()).await?;
         wait_for_no_lag(&writer, "standby1").await?;
@@ -71,7 +71,7 @@ fn primary(#[context] test: Context) {
         lab.step("A pair whose primary archives");
         let archiving = Topology::pair().set("archive_mode", "on").set("archive_command", "true");
         let pair = lab.start(archiving.set("wal_receiver_status_interval", "1s")).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install_with(&writer, &impatient()).await?;
         let judges = Judges::of(primary, impatient()).await?;
@@ -139,7 +139,7 @@ fn slots(#[context] test: Context) {
         let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
         let small = small.set("min_wal_size", "32MB").set("max_slot_wal_keep_size", "32MB");
         let pair = lab.start(small).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         install_with(&writer, &tidy()).await?;
         wait_for_no_lag(&writer, "standby1").await?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use replication_lab::checkup::observe;
+use replication_lab::health::observe;
 use replication_lab::health::{Expected, Observation, Severity, Thresholds, judge};
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{Node, Notebook, Result, Session};

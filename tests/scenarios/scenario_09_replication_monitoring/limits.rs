@@ -22,7 +22,7 @@ fn blind_spots(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair whose standby gives up after two silent seconds");
         let pair = lab.start(Topology::pair().set("wal_receiver_timeout", "2s")).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install(&writer).await?;
         wait_for_no_lag(&writer, "standby1").await?;
@@ -103,7 +103,7 @@ fn health_check(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, a role that may look, and one that may not");
         let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         writer.run(MONITOR).await?;
         writer.run("CREATE ROLE nobody LOGIN PASSWORD 'nobody'").await?;

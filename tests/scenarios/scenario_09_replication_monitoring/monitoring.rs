@@ -9,7 +9,6 @@ use replication_lab::{Cluster, Fault, Node, Result, Session, stat};
 
 use super::alerts::Judges;
 use crate::steps::repeat::times;
-use crate::steps::setting::set;
 
 pub(super) const DASHBOARD: &str = "SELECT role || ', timeline ' || timeline || ': ' || \
      CASE role WHEN 'primary' THEN streaming || ' streams, ' || idle_slots || ' idle slots' \
@@ -42,13 +41,13 @@ pub(super) fn message(bytes: u64) -> String {
 
 /// Has the archiver run this command, and gives it something to do.
 pub(super) async fn archive(primary: &Node, command: &str) -> Result<()> {
-    set(primary, "archive_command", command).await?;
+    primary.set("archive_command", command).await?;
     fill(&primary.session().await?, 1).await
 }
 
 /// Sets the synchronous rule.
 pub(super) async fn rule(primary: &Node, names: &str) -> Result<()> {
-    set(primary, "synchronous_standby_names", names).await
+    primary.set("synchronous_standby_names", names).await
 }
 
 /// Begins a transaction in `old`, lets ten others go by, and waits for the alert.
@@ -125,7 +124,7 @@ pub(super) async fn held_at_the_start(pair: &Cluster, writer: &Session) -> Resul
     const STARTING: &str = "SELECT count(*) FROM pg_stat_replication \
          WHERE state = 'startup' AND sent_lsn IS NULL";
     let link = pair.link("standby1")?;
-    let slow = link.latency(Duration::from_millis(500));
+    let slow = link.delay(Duration::from_millis(500));
     link.reset();
     wait_for_count(writer, STARTING, 1).await?;
     let cut = link.cut();

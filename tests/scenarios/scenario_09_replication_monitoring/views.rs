@@ -17,7 +17,7 @@ fn queries(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair, the queries, and a role that may look");
         let pair = lab.start(Topology::pair()).await?;
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let writer = primary.session().await?;
         install(&writer).await?;
         wait_for_no_lag(&writer, "standby1").await?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::Timeline;
-use replication_lab::{Result, Session, Shutdown, Topology};
+use replication_lab::{RecoveryTarget, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 
 use crate::steps::shop::{ORDERS, USERS};
@@ -44,7 +44,7 @@ fn point_in_time(#[context] test: Context) {
         lab.step("Recovery to the moment before");
         let began = Instant::now();
         primary.stop(Shutdown::Fast).await?;
-        cluster.recover("primary", ("recovery_target_time", &moment)).await?;
+        cluster.recover("primary", &RecoveryTarget::Time(moment)).await?;
         primary.start().await?;
         let writer = primary.session().await?;
         is_primary(&writer).await?;

@@ -6,8 +6,8 @@ use std::time::Instant;
 use replication_lab::catchup::{
     wait_for_catchup, wait_for_no_lag, wait_for_streaming, wait_for_sync,
 };
-use replication_lab::checkup::observe;
 use replication_lab::drift::drift;
+use replication_lab::health::observe;
 use replication_lab::health::{Expected, Severity, Thresholds, judge, worst};
 use replication_lab::ledger::Ledger;
 use replication_lab::record::Reading;
@@ -21,7 +21,7 @@ const WHOLE: Expected = Expected { in_recovery: Some(false), standbys: Some(1) }
 
 /// What a health check says of a primary; one that cannot be asked is critical.
 pub(super) async fn health(node: &Node) -> Severity {
-    let seen = async { observe(&node.session_unnoted().await?).await };
+    let seen = async { observe(&node.session_unrecorded().await?).await };
     seen.await
         .map_or(Severity::Critical, |seen| worst(&judge(&seen, &Thresholds::default(), WHOLE)))
 }
@@ -40,7 +40,7 @@ pub(super) async fn wait_for_health(node: &Node, severity: Severity) -> Result<S
 pub(super) async fn fail_over(lab: &Lab, pair: &Cluster, writers: &Writers) -> Result<()> {
     pair.primary().fence().await?;
     let asked = Instant::now();
-    pair.node("standby1")?.promote().await?;
+    pair.standby()?.promote().await?;
     lab.key_figure("promotion", asked.elapsed());
     writers.wait_for_acks(writers.acked() + 1).await
 }
@@ -49,20 +49,16 @@ pub(super) async fn fail_over(lab: &Lab, pair: &Cluster, writers: &Writers) -> R
 pub(super) async fn rejoin(pair: &Cluster, on_new: &Session) -> Result<()> {
     let old = pair.primary();
     old.stop(Shutdown::Fast).await?;
-    on_new.run("CHECKPOINT").await?;
-    pair.lead("primary", "standby1").await?;
-    pair.rewind("primary").await?;
-    pair.follow("primary").await?;
+    pair.rejoin("primary", "standby1").await?;
     old.start().await?;
     wait_for_streaming(on_new, &["primary"]).await?;
-    wait_for_catchup(on_new, &old.session_unnoted().await?).await.map(drop)
+    wait_for_catchup(on_new, &old.session_unrecorded().await?).await.map(drop)
 }
 
 /// Makes the new primary's commits wait for the old one, as the old one's did for the new one, and
 /// gives how that counts there.
-pub(super) async fn synchronous_again(on_new: &Session) -> Result<String> {
-    on_new.run("ALTER SYSTEM SET synchronous_standby_names = 'primary'").await?;
-    on_new.run("SELECT pg_reload_conf()").await?;
+pub(super) async fn synchronous_again(pair: &Cluster, on_new: &Session) -> Result<String> {
+    pair.standby()?.set("synchronous_standby_names", "primary").await?;
     wait_for_sync(on_new).await?;
     Ok(wait_for_no_lag(on_new, "primary").await?.sync_state)
 }
@@ -88,14 +84,14 @@ pub(super) async fn checklist(lab: &Lab, pair: &Cluster, on_new: &Session) -> Re
     let writes = lab.must_be("refusal of a new order", accepted, None);
     let state = wait_for_no_lag(on_new, "primary").await?.state;
     let replicates = lab.must_be("state of the walsender of the old primary", &state, "streaming");
-    let on_old = pair.primary().session_unnoted().await?;
+    let on_old = pair.primary().session_unrecorded().await?;
     let differ = [
         drift(on_new, &on_old, "users", "id").await?.rows() as u64,
         drift(on_new, &on_old, "products", "id").await?.rows() as u64,
         drift(on_new, &on_old, "orders", "id").await?.rows() as u64,
     ];
     let same = lab.must_be("users, products and orders that differ", differ, [0_u64; 3]);
-    let said = wait_for_health(pair.node("standby1")?, Severity::Ok).await?;
+    let said = wait_for_health(pair.standby()?, Severity::Ok).await?;
     let healthy = lab.must_be("what a health check says", &said, "OK");
     Ok([writes, replicates, same, healthy])
 }

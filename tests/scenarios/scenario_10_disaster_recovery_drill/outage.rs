@@ -25,7 +25,7 @@ fn drill(#[context] test: Context) {
         lab.step("A synchronous pair, and writers at work");
         let (pair, writers) = at_work(lab, Topology::pair().synchronous("standby1")).await?;
         let began = Instant::now();
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let seen = wait_for_health(primary, Severity::Ok).await?;
         lab.must_be("what a health check says", &seen, "OK");
 
@@ -60,7 +60,7 @@ fn drill(#[context] test: Context) {
         lab.key_figure("verification", verifying.elapsed());
         as_clients_saw_it(lab, &ledger);
         lost(lab, &verdict.lost);
-        let counts = synchronous_again(&on_new).await?;
+        let counts = synchronous_again(&pair, &on_new).await?;
         let counts = lab.must_be("how the old primary counts on the new one", &counts, "sync");
         lab.key_figure("whole drill", began.elapsed());
 
@@ -89,7 +89,7 @@ fn drill_behind(#[context] test: Context) {
         lab.step("An asynchronous pair, and writers at work; the standby is cut off");
         let (pair, writers) = at_work(lab, Topology::pair()).await?;
         let began = Instant::now();
-        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
+        let (primary, standby) = (pair.primary(), pair.standby()?);
         let (cut, early) = cut_between(&pair, &writers).await?;
         writers.wait_for_acks(early + lab.scaled(100)).await?;
 

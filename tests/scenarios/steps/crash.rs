@@ -33,7 +33,7 @@ pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluste
 /// were acked by then: none of those is behind the cut, and all that come later are.
 pub(crate) async fn cut_between(pair: &Cluster, writers: &Writers) -> Result<(Fault, u64)> {
     let session = pair.primary().session().await?;
-    let looker = pair.primary().session_unnoted().await?;
+    let looker = pair.primary().session_unrecorded().await?;
     session.run("BEGIN; LOCK TABLE orders IN EXCLUSIVE MODE").await?;
     wait_for_waiting(&looker, "wait_event_type = 'Lock'").await?;
     let acked = writers.acked();
@@ -56,7 +56,7 @@ pub(crate) async fn wait_for_waiting(looker: &Session, what: &str) -> Result<()>
 
 /// Promotes the standby, lets the writers find it, and gives their ledger.
 pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Result<Ledger> {
-    pair.node("standby1")?.promote().await?;
+    pair.standby()?.promote().await?;
     writers.wait_for_acks(writers.acked() + lab.scaled(50)).await?;
     let ledger = writers.stop().await?;
     lab.key_figure("orders acked", Reading::Count(ledger.count(Outcome::Acked)));
@@ -68,7 +68,7 @@ pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Re
 /// down.
 pub(crate) async fn verdict(lab: &Lab, pair: &Cluster, ledger: &Ledger) -> Result<Verdict> {
     let survivor = survivor(lab, pair).await?;
-    let answers = pair.primary().session_unnoted().await.is_ok();
+    let answers = pair.primary().session_unrecorded().await.is_ok();
     lab.must_be("does the old primary answer", answers, false);
     compared(lab, &survivor, ledger).await
 }

@@ -2,10 +2,8 @@
 //! says what a reader learns from it. What only one scenario does is in that scenario's folder.
 
 pub(crate) mod crash;
-pub(crate) mod log;
 pub(crate) mod reads;
 pub(crate) mod repeat;
-pub(crate) mod setting;
 pub(crate) mod shop;
 pub(crate) mod slot;
 pub(crate) mod wal;

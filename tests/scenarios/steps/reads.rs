@@ -19,7 +19,7 @@ pub(crate) async fn turnover(session: &Session) -> Result<()> {
 /// servers that answered them, as they call themselves.
 pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<(u64, Vec<String>)> {
     let read = try_join_all(nodes.iter().map(|node| async {
-        let session = node.session_unnoted().await?;
+        let session = node.session_unrecorded().await?;
         let reads = for_a_while(span, || turnover(&session)).await?;
         Ok((reads, session.value::<String>("SHOW cluster_name").await?))
     }));

@@ -19,7 +19,7 @@ const SUMS: &str = "SELECT concat_ws(' ', \
 
 /// Who writes, on the primary, and who reads, on `standby1`.
 pub(crate) async fn sessions(pair: &Cluster) -> Result<(Session, Session)> {
-    Ok((pair.primary().session().await?, pair.node("standby1")?.session().await?))
+    Ok((pair.primary().session().await?, pair.standby()?.session().await?))
 }
 
 /// A shop with so many users, and twice as many orders, on the primary and on `standby1`.
