@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "page",
     "ledger",
     "report",
+    "report/workbook",
     "health",
     "health/observation",
     "synchronous",
@@ -134,9 +135,8 @@ fn root() -> PathBuf {
 fn scenarios() -> Vec<PathBuf> {
     let files = list(&root().join("tests/scenarios"));
     let is_scenario = |path: &PathBuf| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("scenario_"))
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.is_file() && name.is_some_and(|name| name.starts_with("scenario_"))
     };
     let scenarios: Vec<_> = files.into_iter().filter(is_scenario).collect();
     assert!(!scenarios.is_empty(), "there are scenarios");

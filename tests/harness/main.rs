@@ -13,3 +13,4 @@ mod sandbox;
 mod shapes;
 mod support;
 mod traces;
+mod workbook;
