@@ -12,6 +12,7 @@ mod suite;
 mod summary;
 mod up;
 mod view;
+mod workbook;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -3,17 +3,18 @@
 //! text out: it never asks a server, a clock or the disk.
 //!
 //! ```text
-//!  records ─▶ run ─▶ journal (journal.md) ─▶ html (page.html)
-//!              ├───▶ plots ─▶ svg ────────────▲
-//!              ├───▶ versions      what the notebook asks for: blanks.rs
-//!              └───▶ tables        what it claims: claims.rs; what is ticked off: ticks.rs
+//!  records ─▶ run ─▶ runs ────┬─▶ tables, versions ─▶ journal (journal.md) ─▶ html (page.html)
+//!                             └─▶ plots ─▶ drawing ─▶ svg ─────────────────────▲
+//!  workbook.toml ─▶ workbook ─┘
 //! ```
+//!
+//! No exercise, fact or figure is named here. The workbook names them, and is data beside the scenarios:
+//! a fact that gets another name in a test gets it in the file `workbook.toml` of the same folder.
 //!
 //! What belongs to a person is not here: books read, projects, goals, insights, whom it was shared
 //! with. The journal is written anew after every run, so it names the file beside it where they go.
 
-mod blanks;
-mod claims;
+mod drawing;
 mod html;
 mod journal;
 pub(crate) mod markdown;
@@ -22,16 +23,13 @@ mod run;
 mod runs;
 mod svg;
 mod tables;
-#[cfg(test)]
-mod tests;
-mod ticks;
 mod versions;
+mod workbook;
 
 use crate::error::{Error, Result};
+pub use journal::NOTES;
 use runs::Runs;
-
-/// The file beside the journal that is a person's.
-pub const NOTES: &str = "notes.md";
+pub use workbook::{Expected, Reference, Workbook};
 
 /// The rendered report.
 #[derive(Clone, Debug)]
@@ -44,17 +42,18 @@ pub struct Report {
     pub plots: Vec<(String, String)>,
 }
 
-/// Renders the report of records: of each the name of its file and its text.
+/// Renders the report of records: of each the name of its file and its text. The workbook says what the
+/// journal asks of them.
 ///
 /// Where there are records of several versions, the newest one's are the journal's.
 ///
 /// # Errors
 ///
 /// There is none, or one cannot be read: the error names it.
-pub fn render(records: &[(String, String)]) -> Result<Report> {
+pub fn render(workbook: &Workbook, records: &[(String, String)]) -> Result<Report> {
     let runs = Runs::read(records)?;
-    let drawn = plots::all(&runs);
-    let journal = journal::write(&runs, &drawn).map_err(told)?;
+    let drawn = plots::all(&runs, workbook);
+    let journal = journal::write(&runs, workbook, &drawn).map_err(told)?;
     let html = html::write(&journal, &drawn).map_err(told)?;
     let plots = drawn.into_iter().map(|plot| (plot.file, svg::alone(&plot.svg))).collect();
     Ok(Report { journal, html, plots })
@@ -62,5 +61,6 @@ pub fn render(records: &[(String, String)]) -> Result<Report> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is mapped over a Result")]
 fn told(error: askama::Error) -> Error {
-    Error::told("rendering the report", error.to_string(), "tell the authors of this lab")
+    Error::unreadable("rendering the report", error.to_string())
+        .remedy("tell the authors of this lab")
 }

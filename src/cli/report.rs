@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use replication_lab::report;
 use replication_lab::{Error, Result, Settings};
 
+use super::workbook;
+
 /// Renders the report again, and says where it is.
 pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCode> {
     let records = match records {
@@ -23,7 +25,7 @@ pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCo
 /// Writes the report of a directory's records, by default into `report` below it; gives its page.
 pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
     let out = out.map_or_else(|| records.join("report"), Path::to_owned);
-    let report = report::render(&read(records)?)?;
+    let report = report::render(&workbook::read()?, &read(records)?)?;
     let plots = out.join("plots");
     // Plots of runs whose records are gone are not this report's.
     let _ = fs::remove_dir_all(&plots);

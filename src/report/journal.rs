@@ -5,44 +5,49 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::NOTES;
-use super::blanks::{LEVELS, Scenario, scenarios};
 use super::plots::Drawn;
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs, evidence};
 use super::tables::{self, Table, Ticked};
-use super::ticks::{DEEP_DIVES, EDGE_CASES, SKILLS, Tick};
 use super::versions;
+use super::workbook::claim::Proof;
+use super::workbook::scenario::Scenario;
+use super::workbook::{Level, Workbook};
+
+/// The file beside the journal that is a person's.
+pub const NOTES: &str = "notes.md";
 
 #[derive(Template)]
 #[template(path = "journal.md")]
-struct Journal {
+struct Journal<'a> {
     postgres: String,
     began: String,
     updated: String,
     has_crowded: bool,
-    progress: Vec<(&'static str, usize, usize)>,
+    progress: Vec<(String, usize, usize)>,
     completed: usize,
+    scenarios: usize,
+    percent: usize,
     passed: usize,
     deep_dives: Vec<Ticked>,
-    levels: Vec<(&'static str, Vec<Chapter>)>,
+    levels: Vec<(String, Vec<Chapter<'a>>)>,
     corrections: Table,
     edge_cases: Table,
-    skills: Vec<(&'static str, Vec<Ticked>)>,
+    skills: Vec<(String, Vec<Ticked>)>,
     tools: Vec<Ticked>,
     key_figures: Table,
     versions: Vec<u16>,
     differences: Table,
     environment: Table,
     facts: usize,
-    missing: Vec<&'static str>,
+    missing: Vec<&'a str>,
     notes: &'static str,
 }
 
 /// A scenario as the journal tells it.
-struct Chapter {
-    number: &'static str,
-    title: &'static str,
+struct Chapter<'a> {
+    number: &'a str,
+    title: &'a str,
     completed: bool,
     status: String,
     began: String,
@@ -50,7 +55,7 @@ struct Chapter {
     took: String,
     topologies: Vec<String>,
     tables: Vec<Table>,
-    ticks: Vec<(&'static str, Vec<Ticked>)>,
+    ticks: Vec<(&'a str, Vec<Ticked>)>,
     exercises: Vec<Exercise>,
 }
 
@@ -66,12 +71,23 @@ struct Exercise {
 }
 
 /// Writes the journal of these runs.
-pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
+pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama::Result<String> {
     let is_open = |scenario: &&Scenario| !is_completed(runs, scenario);
-    let missing: Vec<_> = scenarios().filter(is_open).map(|scenario| scenario.number).collect();
-    let progress = LEVELS.map(|(title, scenarios)| {
-        let open = scenarios.iter().filter(is_open).count();
-        (title, scenarios.len() - open, scenarios.len())
+    let missing = workbook.scenarios().filter(is_open).map(|scenario| scenario.number.as_str());
+    let missing: Vec<_> = missing.collect();
+    let scenarios = workbook.scenarios().count();
+    let completed = scenarios - missing.len();
+    let levels = workbook.levels.iter();
+    let progress = levels.clone().map(|level| {
+        let open = level.scenarios.iter().filter(is_open).count();
+        (title(level), level.scenarios.len() - open, level.scenarios.len())
+    });
+    let skills = levels
+        .clone()
+        .map(|level| (format!("{} skills", level.name), tables::ticked(runs, &level.skills)));
+    let chapters = levels.map(|level| {
+        let chapters = level.scenarios.iter().map(|scenario| chapter(runs, drawn, scenario));
+        (title(level), chapters.collect())
     });
     let passed = || runs.journal().filter(|run| run.passed());
     let journal = Journal {
@@ -79,15 +95,17 @@ pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
         began: date(runs.journal().map(|run| run.begin.started).min().unwrap_or_default()),
         updated: date(runs.journal().map(Run::ended).max().unwrap_or_default()),
         has_crowded: runs.journal().any(|run| !run.begin.alone),
-        progress: progress.into(),
-        completed: scenarios().count() - missing.len(),
+        progress: progress.collect(),
+        completed,
+        scenarios,
+        percent: completed * 100 / scenarios.max(1),
         passed: passed().count(),
-        deep_dives: tables::ticked(runs, &DEEP_DIVES),
-        levels: levels(runs, drawn),
-        corrections: tables::corrections(runs),
-        edge_cases: edge_cases(runs),
-        skills: SKILLS.map(|(title, ticks)| (title, tables::ticked(runs, ticks))).into(),
-        tools: tables::tools(runs),
+        deep_dives: tables::ticked(runs, &workbook.deep_dives),
+        levels: chapters.collect(),
+        corrections: tables::corrections(runs, workbook.scenarios()),
+        edge_cases: edge_cases(runs, workbook.scenarios()),
+        skills: skills.collect(),
+        tools: tables::tools(runs, &workbook.tools),
         key_figures: tables::key_figures(runs),
         versions: versions::there(runs),
         differences: versions::differences(runs),
@@ -99,25 +117,19 @@ pub(super) fn write(runs: &Runs, drawn: &[Drawn]) -> askama::Result<String> {
     journal.render()
 }
 
+fn title(level: &Level) -> String {
+    format!("{} level", level.name)
+}
+
 /// A scenario is completed when every exercise of it passed.
 fn is_completed(runs: &Runs, scenario: &Scenario) -> bool {
-    let number = scenario.number;
-    let passed = |test: &str| runs.passed(&format!("{number}@{test}"));
     !scenario.exercises.is_empty()
-        && scenario.exercises.iter().all(|test| passed(test))
-        && runs.of_scenario(number).all(Run::passed)
+        && scenario.exercises.iter().all(|exercise| runs.passed(exercise))
+        && runs.of_scenario(&scenario.number).all(Run::passed)
 }
 
-fn levels(runs: &Runs, drawn: &[Drawn]) -> Vec<(&'static str, Vec<Chapter>)> {
-    let level = |(title, scenarios): (&'static str, &'static [Scenario])| {
-        let chapters = scenarios.iter().map(|scenario| chapter(runs, drawn, scenario));
-        (title, chapters.collect())
-    };
-    LEVELS.into_iter().map(level).collect()
-}
-
-fn chapter(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Chapter {
-    let number = scenario.number;
+fn chapter<'a>(runs: &Runs, drawn: &[Drawn], scenario: &'a Scenario) -> Chapter<'a> {
+    let number = scenario.number.as_str();
     let of_it: Vec<_> = runs.of_scenario(number).collect();
     let or_not_run = |shown: Option<String>| shown.unwrap_or_else(|| NOT_RUN.to_owned());
     let completed = is_completed(runs, scenario);
@@ -125,15 +137,17 @@ fn chapter(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Chapter {
     let ended = of_it.iter().map(|run| run.ended()).max().filter(|_| completed);
     let mut tables: Vec<_> = scenario.lists.iter().map(|list| tables::list(runs, list)).collect();
     tables.extend(scenario.grids.iter().map(|grid| tables::grid(runs, grid)));
-    tables.extend((number == "10").then(|| tables::scorecard(runs)));
+    let targets = Some(&scenario.targets).filter(|targets| !targets.is_empty());
+    tables.extend(targets.map(|targets| tables::scorecard(runs, targets)));
     let mut topologies: Vec<_> =
         of_it.iter().flat_map(|run| run.topologies()).map(str::to_owned).collect();
     topologies.sort();
     topologies.dedup();
-    let tick = |(title, ticks): &(&'static str, &[Tick])| (*title, tables::ticked(runs, ticks));
+    let ticks = scenario.checklists.iter();
+    let ticks = ticks.map(|list| (list.title.as_str(), tables::ticked(runs, &list.items)));
     Chapter {
         number,
-        title: scenario.title,
+        title: &scenario.title,
         completed,
         status: status(scenario, &of_it),
         began: or_not_run(of_it.iter().map(|run| run.begin.started).min().map(date)),
@@ -141,7 +155,7 @@ fn chapter(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Chapter {
         took: or_not_run((!of_it.is_empty()).then(|| format!("{:.1} s", took.as_secs_f64()))),
         topologies,
         tables,
-        ticks: scenario.ticks.iter().map(tick).collect(),
+        ticks: ticks.collect(),
         exercises: exercises(runs, drawn, scenario),
     }
 }
@@ -160,9 +174,8 @@ fn status(scenario: &Scenario, runs: &[&Run]) -> String {
 
 /// The exercises of a scenario: those that were run, and those that were not.
 fn exercises(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Vec<Exercise> {
-    let known = scenario.exercises.iter().map(|test| format!("{}@{test}", scenario.number));
-    let mut names: Vec<_> = known.collect();
-    let there = runs.of_scenario(scenario.number).map(Run::exercise);
+    let mut names = scenario.exercises.clone();
+    let there = runs.of_scenario(&scenario.number).map(Run::exercise);
     let unknown: Vec<_> = there.filter(|name| !names.contains(name)).collect();
     names.extend(unknown);
     names.into_iter().map(|name| exercise(runs.of(&name), drawn, name)).collect()
@@ -188,13 +201,13 @@ fn exercise(run: Option<&Run>, drawn: &[Drawn], name: String) -> Exercise {
     }
 }
 
-fn edge_cases(runs: &Runs) -> Table {
-    let row = |(exercise, begin): &(&str, &'static str)| {
-        let proof = runs.proof(exercise, &super::claims::Proof::Learned(begin));
-        vec![(*exercise).to_owned(), proof.unwrap_or_else(|missing| missing)]
+fn edge_cases<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) -> Table {
+    let row = |proof: &Proof| {
+        let learned = runs.proof(proof).unwrap_or_else(|missing| missing);
+        vec![proof.exercise.clone(), learned]
     };
     let header = ["exercise", "what was learned, and the facts that prove it"];
-    let rows = EDGE_CASES.iter().map(row).collect();
+    let rows = scenarios.flat_map(|scenario| &scenario.edge_cases).map(row).collect();
     Table { title: String::new(), header: header.map(str::to_owned).to_vec(), rows }
 }
 

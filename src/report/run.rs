@@ -4,8 +4,11 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
-use crate::page;
-use crate::record::{self, Begin, Entry, Event, Fact, Reading};
+use crate::record::event::{self, Begin, Entry, Event};
+use crate::record::fact::Fact;
+use crate::record::format::Record;
+use crate::record::page;
+use crate::record::reading::Reading;
 use crate::version::Version;
 
 /// One run of an exercise.
@@ -13,6 +16,8 @@ pub(super) struct Run {
     pub(super) begin: Begin,
     pub(super) entries: Vec<Entry>,
     pub(super) outcome: Outcome,
+    /// How many events this lab does not know.
+    skipped: usize,
 }
 
 /// How it went.
@@ -36,24 +41,20 @@ pub(super) struct Measured<'a> {
 impl Run {
     /// Reads the text of a record.
     pub(super) fn read(file: &str, text: &str) -> Result<Self> {
-        let refused = |bad: record::BadRecord| {
-            Error::told(
-                format!("reading the record {file}"),
-                bad.to_string(),
+        let refused = |error: Error| {
+            error.while_doing(format!("reading the record {file}")).remedy(
                 "read it with the lab that wrote it, or take it out of this directory",
             )
         };
-        let entries = record::read(text).map_err(refused)?;
-        let Some(Event::Begin(begin)) = entries.first().map(|entry| &entry.event) else {
-            return Err(refused(record::BadRecord::NoBegin));
-        };
-        let begin = begin.clone();
-        let outcome = match entries.last().map(|entry| &entry.event) {
-            Some(Event::End { passed: true }) => Outcome::Passed,
-            Some(Event::End { passed: false }) => Outcome::Failed,
+        let record = Record::read(text).map_err(refused)?;
+        let begin = record.begin()?.clone();
+        let outcome = match record.entries.last().map(|entry| &entry.event) {
+            Some(Event::End(event::Outcome::Passed)) => Outcome::Passed,
+            Some(Event::End(event::Outcome::Failed)) => Outcome::Failed,
             _ => Outcome::Unfinished,
         };
-        Ok(Self { begin, entries, outcome })
+        let skipped = record.skipped.len();
+        Ok(Self { begin, entries: record.entries, outcome, skipped })
     }
 
     /// The exercise, short: `04@promote`.
@@ -85,10 +86,14 @@ impl Run {
     /// How it went, in words.
     pub(super) fn status(&self) -> String {
         let step = || self.steps().last().unwrap_or("its begin");
-        match self.outcome {
+        let ended = match self.outcome {
             Outcome::Passed => "passed".to_owned(),
             Outcome::Failed => format!("failed, in the step \"{}\"", step()),
             Outcome::Unfinished => format!("unfinished, ended in the step \"{}\"", step()),
+        };
+        match self.skipped {
+            0 => ended,
+            events => format!("{ended}; events of a newer lab that were skipped: {events}"),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::claims::Proof;
 use super::run::{Outcome, Run, told};
+use super::workbook::claim::{Evidence, Proof};
 use crate::error::{Error, Result};
 
 /// What stands where nothing was run.
@@ -23,7 +23,8 @@ impl Runs {
         let all = records.iter().map(|(file, text)| Run::read(file, text));
         let all: Vec<_> = all.collect::<Result<_>>()?;
         let newest = all.iter().map(Run::major).max().ok_or_else(|| {
-            Error::told("rendering the report", "no record at all", "cargo lab makes them")
+            Error::not_found("rendering the report", "no record at all")
+                .remedy("cargo lab makes them")
         })?;
         let mut journal = BTreeMap::new();
         // Both hosts may have a run of an exercise: one by itself is worth more, then the last one.
@@ -74,16 +75,17 @@ impl Runs {
     }
 
     /// What proves a claim, in words; or else why nothing does.
-    pub(super) fn proof(&self, exercise: &str, proof: &Proof) -> Result<String, String> {
-        let proven = self.of(exercise).filter(|run| run.passed()).and_then(|run| match proof {
-            Proof::Seen(name) => Some(format!("{name}: {}", run.shown(name)?)),
-            Proof::Learned(begin) => {
+    pub(super) fn proof(&self, proof: &Proof) -> Result<String, String> {
+        let run = self.of(&proof.exercise).filter(|run| run.passed());
+        let proven = run.and_then(|run| match &proof.evidence {
+            Evidence::Seen(name) => Some(format!("{name}: {}", run.shown(name)?)),
+            Evidence::Learned(begin) => {
                 let (sentence, because) =
                     run.learnings().find(|(sentence, _)| sentence.starts_with(begin))?;
                 Some(format!("{sentence} [{}]", evidence(run, because)))
             }
         });
-        proven.ok_or_else(|| self.seen(exercise, |_| None))
+        proven.ok_or_else(|| self.seen(&proof.exercise, |_| None))
     }
 }
 

@@ -6,7 +6,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::plots::{Mark, Panel, Plot, Shape};
+use super::drawing::{Mark, Panel, Plot, Shape};
 
 const WIDTH: u32 = 720;
 const HEAD: u32 = 30;

@@ -1,11 +1,12 @@
 //! The journal's tables: what the notebook asks for, filled from the runs. What was not run says so.
 
-use super::blanks::{Grid, List, Rows, TARGETS, Target};
-use super::claims::{CLAIMS, Verdict};
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs};
-use super::ticks::{TOOLS, Tick};
-use crate::record::{Fact, Reading};
+use super::workbook::checklist::{Tick, Tool};
+use super::workbook::claim::{Claim, Verdict};
+use super::workbook::scenario::{Blank, Grid, List, Row, Rows, Scenario, Target};
+use crate::record::fact::Fact;
+use crate::record::reading::Reading;
 
 /// A table with a title.
 pub(super) struct Table {
@@ -23,11 +24,11 @@ pub(super) struct Ticked {
 
 /// The blanks below one title.
 pub(super) fn list(runs: &Runs, list: &List) -> Table {
-    let row = |(what, exercise, name): &(&str, &str, &str)| {
-        vec![(*what).to_owned(), runs.shown(exercise, name), (*exercise).to_owned()]
+    let row = |Blank { asks, exercise, seen }: &Blank| {
+        vec![asks.clone(), runs.shown(exercise, seen), exercise.clone()]
     };
     let rows = list.blanks.iter().map(row).collect();
-    table(list.title, &["", "seen", "exercise"], rows)
+    table(&list.title, &["", "seen", "exercise"], rows)
 }
 
 /// Figures of the same kind.
@@ -38,17 +39,16 @@ pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
     };
     let cells = |exercise: &str, name: &str| dash(runs.shown(exercise, name));
     let rows: Vec<_> = match &grid.rows {
-        Rows::Named { exercise, pattern, rows } => {
-            let name =
-                |row: &str, column: &str| pattern.replace("{row}", row).replace("{column}", column);
-            let rows = rows.iter();
-            rows.map(|label| row(label, &|column| cells(exercise, &name(label, column)))).collect()
+        Rows::Named(named) => {
+            let cell =
+                |label: &str, column: &str| cells(&named.exercise, &named.figure(label, column));
+            named.labels.iter().map(|label| row(label, &|column| cell(label, column))).collect()
         }
-        Rows::Exercises(exercises) => {
-            let exercises = exercises.iter();
-            exercises.map(|(label, one)| row(label, &|column| cells(one, column))).collect()
+        Rows::Exercises(rows) => {
+            let of = |one: &Row| row(&one.label, &|column| cells(&one.exercise, column));
+            rows.iter().map(of).collect()
         }
-        Rows::Steps(exercise) => {
+        Rows::StepsOf(exercise) => {
             let run = runs.of(exercise).filter(|run| run.passed());
             let steps: Vec<_> = run.map(|run| run.steps().collect()).unwrap_or_default();
             let of = |step: &&str| {
@@ -62,8 +62,9 @@ pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
             }
         }
     };
-    let header: Vec<_> = [""].iter().chain(grid.columns).copied().collect();
-    table(grid.title, &header, rows)
+    let header: Vec<_> =
+        std::iter::once("").chain(grid.columns.iter().map(String::as_str)).collect();
+    table(&grid.title, &header, rows)
 }
 
 const NOTHING: &str = "–";
@@ -73,28 +74,28 @@ fn dash(shown: String) -> String {
     if shown == "not in its record" { NOTHING.to_owned() } else { shown }
 }
 
-/// The scorecard of the drill: a figure, what it should be, and whether it is. What is to be improved
-/// is what was missed.
-pub(super) fn scorecard(runs: &Runs) -> Table {
+/// The scorecard of a scenario that has targets: a figure, what it should be, and whether it is. What is
+/// to be improved is what was missed.
+pub(super) fn scorecard(runs: &Runs, targets: &[Target]) -> Table {
     let mut improve = Vec::new();
     let mut judge = |target: &Target| {
-        let run = runs.of(target.exercise).filter(|run| run.passed());
+        let run = runs.of(&target.exercise).filter(|run| run.passed());
         let verdict = match run.and_then(|run| is_met(run, target)) {
             Some(true) => "met",
             Some(false) => "missed",
             None => NOT_RUN,
         };
         if verdict != "met" {
-            improve.push(format!("{}: {verdict}", target.what));
+            improve.push(format!("{}: {verdict}", target.asks));
         }
-        let wanted = match target.below {
+        let wanted = match target.below_seconds {
             0 => "0".to_owned(),
             seconds => format!("below {seconds} s"),
         };
-        let shown = runs.shown(target.exercise, target.figure);
-        vec![target.what.to_owned(), shown, wanted, verdict.to_owned()]
+        let shown = runs.shown(&target.exercise, &target.seen);
+        vec![target.asks.clone(), shown, wanted, verdict.to_owned()]
     };
-    let mut rows: Vec<_> = TARGETS.iter().map(&mut judge).collect();
+    let mut rows: Vec<_> = targets.iter().map(&mut judge).collect();
     let improve = match improve.is_empty() {
         true => "none: every target was met".to_owned(),
         false => improve.join("; "),
@@ -104,38 +105,39 @@ pub(super) fn scorecard(runs: &Runs) -> Table {
 }
 
 fn is_met(run: &Run, target: &Target) -> Option<bool> {
-    let measured = run.measured().filter(|one| one.name == target.figure).last();
+    let measured = run.measured().filter(|one| one.name == target.seen).last();
     Some(match measured.map(|one| one.reading) {
-        Some(Reading::Micros(micros)) => *micros < u64::from(target.below) * 1_000_000,
-        Some(Reading::Count(count)) => *count <= u64::from(target.below),
+        Some(Reading::Micros(micros)) => *micros < u64::from(target.below_seconds) * 1_000_000,
+        Some(Reading::Count(count)) => *count <= u64::from(target.below_seconds),
         Some(_) => return None,
-        None => match run.facts(target.figure).last()? {
-            Fact::Count(count) => *count <= u64::from(target.below),
+        None => match run.facts(&target.seen).last()? {
+            Fact::Count(count) => *count <= u64::from(target.below_seconds),
             _ => return None,
         },
     })
 }
 
-/// What the notebook says beside what the runs showed.
-pub(super) fn corrections(runs: &Runs) -> Table {
-    let rows = CLAIMS.iter().map(|claim| {
-        let proofs: Result<Vec<_>, _> =
-            claim.proofs.iter().map(|(exercise, proof)| runs.proof(exercise, proof)).collect();
-        let exercises: Vec<_> = claim.proofs.iter().map(|(exercise, _)| *exercise).collect();
-        let (verdict, because) = match proofs {
-            Err(missing) => (missing, String::new()),
-            Ok(proofs) => (claim.verdict.word().to_owned(), proofs.join(" · ")),
-        };
-        let mut by = exercises;
-        by.dedup();
-        let scenario = claim.scenario.to_owned();
-        vec![scenario, claim.said.to_owned(), verdict, because, by.join(", ")]
+/// What the learner's notebook says beside what the runs showed.
+pub(super) fn corrections<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) -> Table {
+    let rows = scenarios.flat_map(|scenario| {
+        scenario.claims.iter().map(|claim| correction(runs, &scenario.number, claim))
     });
     table(
         "",
         &["", "the notebook says", "verdict", "what the run showed", "exercise"],
         rows.collect(),
     )
+}
+
+fn correction(runs: &Runs, number: &str, claim: &Claim) -> Vec<String> {
+    let proofs: Result<Vec<_>, _> = claim.proofs.iter().map(|proof| runs.proof(proof)).collect();
+    let (verdict, because) = match proofs {
+        Err(missing) => (missing, String::new()),
+        Ok(proofs) => (claim.verdict.word().to_owned(), proofs.join(" · ")),
+    };
+    let mut by: Vec<_> = claim.proofs.iter().map(|proof| proof.exercise.as_str()).collect();
+    by.dedup();
+    vec![number.to_owned(), claim.says.clone(), verdict, because, by.join(", ")]
 }
 
 impl Verdict {
@@ -163,31 +165,31 @@ pub(super) fn key_figures(runs: &Runs) -> Table {
 
 /// Ticked where all of its exercises passed.
 pub(super) fn ticked(runs: &Runs, ticks: &[Tick]) -> Vec<Ticked> {
-    let tick = |(what, exercises): &Tick| {
-        let is_open = |exercise: &&str| !runs.passed(exercise);
-        let open: Vec<_> = exercises.iter().copied().filter(is_open).collect();
+    let tick = |Tick { what, exercises }: &Tick| {
+        let open = exercises.iter().filter(|exercise| !runs.passed(exercise));
+        let open: Vec<_> = open.map(String::as_str).collect();
         let by = match open.is_empty() {
             true => exercises.join(", "),
             false => format!("not yet passed: {}", open.join(", ")),
         };
-        Ticked { done: open.is_empty(), what: (*what).to_owned(), by }
+        Ticked { done: open.is_empty(), what: what.clone(), by }
     };
     ticks.iter().map(tick).collect()
 }
 
 /// Ticked where a run that passed has used it.
-pub(super) fn tools(runs: &Runs) -> Vec<Ticked> {
-    let tool = |(what, word): &(&str, Option<&str>)| {
-        let Some(word) = word else {
+pub(super) fn tools(runs: &Runs, tools: &[Tool]) -> Vec<Ticked> {
+    let tool = |Tool { what, typed }: &Tool| {
+        let Some(word) = typed else {
             let by = "no scenario uses it".to_owned();
-            return Ticked { done: false, what: (*what).to_owned(), by };
+            return Ticked { done: false, what: what.clone(), by };
         };
         let users = runs.journal().filter(|run| run.passed() && run.typed(word));
         let users: Vec<_> = users.map(Run::exercise).collect();
         let by = if users.is_empty() { NOT_RUN.to_owned() } else { users.join(", ") };
-        Ticked { done: !users.is_empty(), what: (*what).to_owned(), by }
+        Ticked { done: !users.is_empty(), what: what.clone(), by }
     };
-    TOOLS.iter().map(tool).collect()
+    tools.iter().map(tool).collect()
 }
 
 /// What the journal's runs ran on, and where.

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "page",
     "ledger",
     "report",
+    "report/workbook",
     "health",
     "health/observation",
     "synchronous",

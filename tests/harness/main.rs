@@ -14,3 +14,4 @@ mod sandbox;
 mod shapes;
 mod support;
 mod traces;
+mod workbook;

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use pretty_assertions::assert_eq;
+use replication_lab::Result;
 use replication_lab::record::{Begin, Entry, Event, FORMAT, Fact, Reading, file_name};
 use replication_lab::report::{self, Report};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
+use crate::workbook::workbook;
 
 /// Records of two versions, one beside other tests, one of a run that was killed, one of the first
 /// format: the whole journal, as it is read.
 #[test]
 fn the_journal_of_real_records() {
-    let report = report::render(&fixtures()).unwrap();
+    let report = render(&fixtures()).unwrap();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder());
     settings.set_prepend_module_to_snapshot(false);
@@ -26,7 +28,7 @@ fn the_journal_of_real_records() {
 /// The page needs no other file, no network and no script; every plot of the journal is in it.
 #[test]
 fn the_page_stands_alone() {
-    let report = report::render(&fixtures()).unwrap();
+    let report = render(&fixtures()).unwrap();
     for word in ["<script", "<link", "<img", "<iframe", "@import", "url(", " src=", "javascript:"] {
         assert!(!report.html.contains(word), "{word:?} is in the page");
     }
@@ -62,7 +64,7 @@ fn a_hostile_record_is_text() {
     let head = Begin { about: text(), place: text(), host: text(), ..begin(&page(hostile), "17") };
     let named = Begin { about: text(), ..begin("scenario_01_replication_lag@bulk_inserts", "17") };
     let records = [record(&head, events.clone()), record(&named, events)];
-    let Report { html, journal, plots } = report::render(&records).unwrap();
+    let Report { html, journal, plots } = render(&records).unwrap();
     for word in ["<script", "<img", "href=\"javascript", "href=\"http"] {
         assert!(!html.contains(word), "{word:?} is in the page:\n{html}");
     }
@@ -89,7 +91,7 @@ fn a_run_that_did_not_pass_proves_nothing() {
         (learned().to_vec(), "01@bulk_inserts: unfinished, ended in the step \"Rows\""),
     ] {
         let (file, text) = record(&begin(page, "17.5"), events);
-        let journal = report::render(&[(file, text)]).unwrap().journal;
+        let journal = render(&[(file, text)]).unwrap().journal;
         assert!(journal.contains(said), "{said:?} is missing in:\n{journal}");
         assert!(journal.contains("0 exercises passed"), "{journal}");
         assert!(!journal.contains("A standby lags behind"), "{journal}");
@@ -102,10 +104,10 @@ fn all_exercises_make_a_scenario() {
     let pages = pages();
     let passed = |page: &String| record(&begin(page, "17.5"), [Event::End { passed: true }]);
     let all: Vec<_> = pages.iter().map(passed).collect();
-    let journal = report::render(&all).unwrap().journal;
+    let journal = render(&all).unwrap().journal;
     assert!(journal.contains("**Total completion:** 10/10 scenarios (100 %)"), "{journal}");
     assert!(journal.contains("CERTIFICATE") && !journal.contains("Not yet: "), "{journal}");
-    let journal = report::render(all.get(1..).unwrap()).unwrap().journal;
+    let journal = render(all.get(1..).unwrap()).unwrap().journal;
     assert!(journal.contains("- [ ] **Beginner level** (2/3 scenarios)"), "{journal}");
     assert!(
         journal.contains("Not yet: 9 of 10 scenarios are completed. Missing: 01."),
@@ -131,7 +133,7 @@ fn the_journal_takes_the_newest_version() {
         run("17.5", "container", false, 5, "beside others"),
         run("15.1", "local", true, 9, "older"),
     ];
-    let journal = report::render(&records).unwrap().journal;
+    let journal = render(&records).unwrap().journal;
     assert!(journal.contains("| rows kept, of 1000 | by itself | 04@promote |"), "{journal}");
     let change = "| 04@promote | rows of 1000 that are there | 15: older | 17: ";
     assert!(journal.contains(change), "{journal}");
@@ -182,6 +184,10 @@ fn records_that_cannot_be_read_are_named() {
         assert!(!out.exists(), "nothing was written");
         Ok(())
     });
+}
+
+fn render(records: &[(String, String)]) -> Result<Report> {
+    report::render(&workbook(), records)
 }
 
 fn run(records: impl AsRef<Path>, out: &Path) -> Outcome<Output> {

@@ -1,0 +1,137 @@
+//! The workbook: what the learner's notebook asks for and where a run answers it, as data beside the
+//! scenarios. It knows no exercise, fact or figure by name, and never reads a file itself.
+//!
+//! ```text
+//!  workbook.toml ─────────────────▶ whole ──────┐
+//!  scenario_…/workbook.toml ─▶ scenario ────────┴─▶ Workbook ─▶ the journal, its tables, its plots
+//!                                ├─ claim                 └───▶ reference: what it expects of exercises
+//!                                ├─ checklist
+//!                                └─ plots
+//! ```
+
+pub(crate) mod checklist;
+pub(crate) mod claim;
+pub(crate) mod plots;
+mod reference;
+pub(crate) mod scenario;
+#[cfg(test)]
+mod tests;
+mod whole;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use checklist::{Tick, Tool};
+use plots::{Bars, Wanted};
+pub use reference::{Expected, Reference};
+use scenario::Scenario;
+use whole::Whole;
+
+/// The file of what spans scenarios; also the name of a scenario's file in its folder.
+const FILE: &str = "workbook.toml";
+
+/// What the learner's notebook asks for, which sentences of it are judged, and what is plotted.
+#[derive(Clone, Debug)]
+pub struct Workbook {
+    pub(crate) levels: Vec<Level>,
+    pub(crate) deep_dives: Vec<Tick>,
+    pub(crate) tools: Vec<Tool>,
+}
+
+/// A level of the learner's notebook, with its scenarios in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    pub(crate) name: String,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) skills: Vec<Tick>,
+}
+
+impl Workbook {
+    /// Reads a workbook from its files: the path of each below the folder of the scenarios, and its
+    /// text. `workbook.toml` is there, and `<folder>/workbook.toml` for every scenario of a level.
+    ///
+    /// # Errors
+    ///
+    /// A file is missing, is no TOML, has a field that is unknown, belongs to no level, or has the
+    /// number of another scenario: the error names the file.
+    pub fn read(parts: &[(&str, &str)]) -> Result<Self> {
+        let whole: Whole = parse(parts, FILE)?;
+        let levels = whole.levels.into_iter().map(|level| {
+            let scenarios = level.scenarios.iter().map(|folder| scenario(parts, folder));
+            let scenarios = scenarios.collect::<Result<_>>()?;
+            Ok(Level { name: level.name, scenarios, skills: level.skills })
+        });
+        let levels = levels.collect::<Result<_>>()?;
+        let workbook = Self { levels, deep_dives: whole.deep_dives, tools: whole.tools };
+        workbook.refuse_duplicates()?;
+        workbook.refuse_strangers(parts)?;
+        Ok(workbook)
+    }
+
+    /// Returns the names of all exercises, such as `04@promote`, in the order of the workbook.
+    pub fn exercises(&self) -> impl Iterator<Item = &str> {
+        self.scenarios().flat_map(|scenario| scenario.exercises.iter().map(String::as_str))
+    }
+
+    /// Returns everything that the workbook expects of exercises, to be held against their pages.
+    pub fn references(&self) -> Vec<Reference> {
+        let skills = self.levels.iter().flat_map(|level| &level.skills);
+        let mut references = reference::of_ticks(FILE, skills.chain(&self.deep_dives));
+        references.extend(self.scenarios().flat_map(reference::of_scenario));
+        references
+    }
+
+    /// All scenarios, in the order of the levels.
+    pub(crate) fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
+        self.levels.iter().flat_map(|level| &level.scenarios)
+    }
+
+    /// The plots of series that are wanted of an exercise.
+    pub(crate) fn plots<'a>(&'a self, exercise: &'a str) -> impl Iterator<Item = &'a Wanted> {
+        let plots = self.scenarios().flat_map(|scenario| &scenario.plots);
+        plots.filter(move |wanted| wanted.exercise == exercise)
+    }
+
+    /// The bars that are wanted of an exercise.
+    pub(crate) fn bars<'a>(&'a self, exercise: &'a str) -> impl Iterator<Item = &'a Bars> {
+        let bars = self.scenarios().flat_map(|scenario| &scenario.bars);
+        bars.filter(move |wanted| wanted.exercise == exercise)
+    }
+
+    fn refuse_duplicates(&self) -> Result<()> {
+        let mut before: Vec<&Scenario> = Vec::new();
+        for scenario in self.scenarios() {
+            if let Some(other) = before.iter().find(|other| other.number == scenario.number) {
+                let said = format!("{} has the number {} too", other.file, scenario.number);
+                return Err(refused(&scenario.file, said));
+            }
+            before.push(scenario);
+        }
+        Ok(())
+    }
+
+    fn refuse_strangers(&self, parts: &[(&str, &str)]) -> Result<()> {
+        let is_known = |file: &str| file == FILE || self.scenarios().any(|one| one.file == file);
+        match parts.iter().find(|(file, _)| !is_known(file)) {
+            Some((file, _)) => Err(refused(file, format!("no level in {FILE} has its scenario"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn scenario(parts: &[(&str, &str)], folder: &str) -> Result<Scenario> {
+    let file = format!("{folder}/{FILE}");
+    let scenario: Scenario = parse(parts, &file)?;
+    Ok(Scenario { file, ..scenario })
+}
+
+fn parse<T: DeserializeOwned>(parts: &[(&str, &str)], file: &str) -> Result<T> {
+    let part = parts.iter().find(|(name, _)| *name == file);
+    let (_, text) = part.ok_or_else(|| refused(file, "there is no such file"))?;
+    toml::from_str(text).map_err(|error| refused(file, error.to_string()))
+}
+
+fn refused(file: &str, there: impl Into<String>) -> Error {
+    let remedy = format!("correct that file; the head of {FILE} explains the tables");
+    Error::unreadable(format!("reading {file} of the workbook"), there).remedy(remedy)
+}

@@ -1,0 +1,67 @@
+//! What the learner's notebook says: a sentence, the verdict on it, and what proves the verdict. It
+//! never looks into a run.
+
+use serde::Deserialize;
+
+/// A sentence of the learner's notebook. A sentence that no run has anything to say about is no claim.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claim {
+    pub(crate) says: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) proofs: Vec<Proof>,
+}
+
+/// What to make of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum Verdict {
+    #[serde(rename = "holds")]
+    Holds,
+    /// True, and not all of the truth.
+    #[serde(rename = "holds in part")]
+    Partly,
+    #[serde(rename = "does not hold")]
+    Wrong,
+    /// A figure of one machine on one day; that of this run stands beside it.
+    #[serde(rename = "differs by run")]
+    Figure,
+}
+
+/// Something of an exercise that proves a sentence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Written")]
+pub(crate) struct Proof {
+    pub(crate) exercise: String,
+    pub(crate) evidence: Evidence,
+}
+
+/// What of an exercise proves a sentence.
+#[derive(Clone, Debug)]
+pub(crate) enum Evidence {
+    /// The learning that begins so.
+    Learned(String),
+    /// The fact or the figure of this name.
+    Seen(String),
+}
+
+/// A proof as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    exercise: String,
+    learned: Option<String>,
+    seen: Option<String>,
+}
+
+impl TryFrom<Written> for Proof {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let evidence = match (written.learned, written.seen) {
+            (Some(begin), None) => Evidence::Learned(begin),
+            (None, Some(name)) => Evidence::Seen(name),
+            _ => return Err("an exercise proves something by either `learned` or `seen`"),
+        };
+        Ok(Self { exercise: written.exercise, evidence })
+    }
+}

@@ -1,0 +1,119 @@
+//! What the workbook expects of exercises, as one list that a test can hold against their pages. It
+//! never looks into a page or a record.
+
+use super::checklist::Tick;
+use super::claim::{Evidence, Proof};
+use super::plots::{Bars, Wanted};
+use super::scenario::{Grid, Named, Rows, Scenario};
+
+/// Something that the workbook expects of an exercise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The file of the workbook that refers to the exercise.
+    pub file: String,
+    /// The exercise: `04@promote`.
+    pub exercise: String,
+    /// What it should have.
+    pub expected: Expected,
+}
+
+/// What the workbook expects of an exercise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The exercise itself.
+    Exercise,
+    /// A fact or a figure that has one of these names.
+    Seen(Vec<String>),
+    /// A figure or a series that has one of these names.
+    Measured(Vec<String>),
+    /// A learning that begins so.
+    Learned(String),
+}
+
+type Expectation<'a> = (&'a str, Expected);
+
+/// What ticks of a file expect: exercises.
+pub(super) fn of_ticks<'a>(file: &str, ticks: impl Iterator<Item = &'a Tick>) -> Vec<Reference> {
+    let exercises = ticks.flat_map(|tick| tick.exercises.iter());
+    from(file, exercises.map(|exercise| (exercise.as_str(), Expected::Exercise)))
+}
+
+/// What a scenario's file expects.
+pub(super) fn of_scenario(scenario: &Scenario) -> Vec<Reference> {
+    let blanks = scenario.lists.iter().flat_map(|list| &list.blanks);
+    let blanks = blanks.map(|blank| (blank.exercise.as_str(), seen(&blank.seen)));
+    let targets = scenario.targets.iter();
+    let targets = targets.map(|target| (target.exercise.as_str(), seen(&target.seen)));
+    let proofs = scenario.claims.iter().flat_map(|claim| &claim.proofs);
+    let proofs = proofs.chain(&scenario.edge_cases).map(of_proof);
+    let expected = blanks
+        .chain(scenario.grids.iter().flat_map(of_grid))
+        .chain(targets)
+        .chain(proofs)
+        .chain(scenario.plots.iter().flat_map(of_plot))
+        .chain(scenario.bars.iter().flat_map(of_bars));
+    let mut references = from(&scenario.file, expected);
+    let ticks = scenario.checklists.iter().flat_map(|list| &list.items);
+    references.extend(of_ticks(&scenario.file, ticks));
+    references
+}
+
+fn from<'a>(file: &str, expected: impl Iterator<Item = Expectation<'a>>) -> Vec<Reference> {
+    let reference = |(exercise, expected): Expectation<'_>| Reference {
+        file: file.to_owned(),
+        exercise: exercise.to_owned(),
+        expected,
+    };
+    expected.map(reference).collect()
+}
+
+fn seen(name: &str) -> Expected {
+    Expected::Seen(vec![name.to_owned()])
+}
+
+fn of_grid(grid: &Grid) -> Vec<Expectation<'_>> {
+    let columns = |exercise| grid.columns.iter().map(move |name| (exercise, seen(name)));
+    match &grid.rows {
+        Rows::StepsOf(exercise) => columns(exercise.as_str()).collect(),
+        Rows::Exercises(rows) => {
+            rows.iter().flat_map(|row| columns(row.exercise.as_str())).collect()
+        }
+        Rows::Named(named) => of_named(named, &grid.columns),
+    }
+}
+
+/// Not every row has every figure, but there is one in every row and in every column.
+fn of_named<'a>(named: &'a Named, columns: &[String]) -> Vec<Expectation<'a>> {
+    let labels = named.labels.iter();
+    let cells_of_row =
+        |row: &String| columns.iter().map(|column| named.figure(row, column)).collect();
+    let rows = labels.map(cells_of_row);
+    let cells_of_column =
+        |column: &String| named.labels.iter().map(|row| named.figure(row, column)).collect();
+    let cells = rows.chain(columns.iter().map(cells_of_column));
+    cells.map(|names| (named.exercise.as_str(), Expected::Seen(names))).collect()
+}
+
+fn of_proof(proof: &Proof) -> Expectation<'_> {
+    let expected = match &proof.evidence {
+        Evidence::Learned(begin) => Expected::Learned(begin.clone()),
+        Evidence::Seen(name) => seen(name),
+    };
+    (&proof.exercise, expected)
+}
+
+fn of_plot(plot: &Wanted) -> impl Iterator<Item = Expectation<'_>> {
+    let lines = plot.panels.iter().flat_map(|panel| &panel.lines);
+    let names = lines.map(|line| &line.series).chain(plot.moments.iter().map(|one| &one.seen));
+    names.map(|name| (plot.exercise.as_str(), Expected::Measured(vec![name.clone()])))
+}
+
+/// A version of PostgreSQL may lack a group, but there is a bar in every group and of every name.
+fn of_bars(wanted: &Bars) -> Vec<Expectation<'_>> {
+    let in_group =
+        |group: &String| wanted.names.iter().map(|bar| wanted.figure(group, bar)).collect();
+    let of_name =
+        |bar: &String| wanted.groups.iter().map(|group| wanted.figure(group, bar)).collect();
+    let names = wanted.groups.iter().map(in_group).chain(wanted.names.iter().map(of_name));
+    names.map(|names| (wanted.exercise.as_str(), Expected::Measured(names))).collect()
+}

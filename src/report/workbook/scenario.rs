@@ -1,0 +1,113 @@
+//! One scenario's part of the workbook: the blanks that its exercises fill, the sentences they judge,
+//! the plots they make. It holds names and never a value.
+
+use serde::Deserialize;
+
+use super::checklist::Checklist;
+use super::claim::{Claim, Proof};
+use super::plots::{Bars, Wanted};
+
+/// One scenario of the learner's notebook.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// The file it was read from, below the folder of the scenarios.
+    #[serde(skip)]
+    pub(crate) file: String,
+    /// Two digits: `04`.
+    pub(crate) number: String,
+    pub(crate) title: String,
+    /// Its exercises: `04@promote`. It is completed when all of them passed.
+    pub(crate) exercises: Vec<String>,
+    #[serde(rename = "list", default)]
+    pub(crate) lists: Vec<List>,
+    #[serde(rename = "grid", default)]
+    pub(crate) grids: Vec<Grid>,
+    #[serde(rename = "checklist", default)]
+    pub(crate) checklists: Vec<Checklist>,
+    #[serde(rename = "claim", default)]
+    pub(crate) claims: Vec<Claim>,
+    /// Learnings that surprise.
+    #[serde(rename = "edge_case", default)]
+    pub(crate) edge_cases: Vec<Proof>,
+    #[serde(rename = "target", default)]
+    pub(crate) targets: Vec<Target>,
+    #[serde(rename = "plot", default)]
+    pub(crate) plots: Vec<Wanted>,
+    #[serde(default)]
+    pub(crate) bars: Vec<Bars>,
+}
+
+/// Blanks below one title.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    pub(crate) title: String,
+    pub(crate) blanks: Vec<Blank>,
+}
+
+/// What the learner's notebook asks, and the fact or figure of an exercise that answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Blank {
+    pub(crate) asks: String,
+    pub(crate) exercise: String,
+    pub(crate) seen: String,
+}
+
+/// A table of facts or figures of the same kind: a column for each name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grid {
+    pub(crate) title: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Rows,
+}
+
+/// What the rows of a grid are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Rows {
+    /// The steps of an exercise that have such figures.
+    StepsOf(String),
+    /// Several exercises.
+    Exercises(Vec<Row>),
+    /// Labels in the names of an exercise's figures.
+    Named(Named),
+}
+
+/// What a grid calls the row of an exercise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    pub(crate) exercise: String,
+}
+
+/// Rows of one exercise, whose figures have names that follow a pattern.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Named {
+    pub(crate) exercise: String,
+    pattern: String,
+    pub(crate) labels: Vec<String>,
+}
+
+impl Named {
+    /// The name of the figure in a cell: `{row}` and `{column}` stand in the pattern.
+    pub(crate) fn figure(&self, row: &str, column: &str) -> String {
+        self.pattern.replace("{row}", row).replace("{column}", column)
+    }
+}
+
+/// A figure, and what it should be. A figure that misses it fails no test.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    pub(crate) asks: String,
+    pub(crate) exercise: String,
+    pub(crate) seen: String,
+    /// Without it nothing else than 0 is allowed.
+    #[serde(default)]
+    pub(crate) below_seconds: u32,
+}

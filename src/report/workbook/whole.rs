@@ -1,0 +1,27 @@
+//! What spans scenarios, as its file has it: levels with the folders of their scenarios, skills, deep
+//! dives, tools. It never looks into a scenario.
+
+use serde::Deserialize;
+
+use super::checklist::{Tick, Tool};
+
+/// The file `workbook.toml` above the scenarios' folders.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whole {
+    #[serde(rename = "level")]
+    pub(super) levels: Vec<Level>,
+    #[serde(rename = "deep_dive", default)]
+    pub(super) deep_dives: Vec<Tick>,
+    #[serde(rename = "tool", default)]
+    pub(super) tools: Vec<Tool>,
+}
+
+/// A level: the folders of its scenarios in order, and the skills that it stands for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Level {
+    pub(super) name: String,
+    pub(super) scenarios: Vec<String>,
+    pub(super) skills: Vec<Tick>,
+}

@@ -1,0 +1,98 @@
+//! The workbook of the report against the accepted pages: whatever it asks of an exercise stands on a
+//! page. Method: the files in `tests/scenarios` and the pages in `snapshots`, as text; no server runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pretty_assertions::assert_eq;
+use replication_lab::report::{Expected, Workbook};
+
+/// The workbook has exactly the exercises that have pages.
+#[test]
+fn the_workbook_has_the_exercises_that_have_pages() {
+    let workbook = workbook();
+    let mut listed: Vec<_> = workbook.exercises().collect();
+    listed.sort_unstable();
+    let pages = pages();
+    assert_eq!(listed, pages.keys().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Every blank, claim, plot, tick, edge case and target asks for something that a page has.
+#[test]
+fn whatever_the_workbook_asks_for_stands_on_a_page() {
+    let pages = pages();
+    let references = workbook().references();
+    let missing = references.iter().filter(|one| {
+        let page = pages.get(&one.exercise);
+        !page.is_some_and(|page| has(page, &one.expected))
+    });
+    let missing = missing.map(|one| {
+        let what = in_words(&one.expected);
+        format!("tests/scenarios/{}: no page of {} has {what}", one.file, one.exercise)
+    });
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+    let files = references.iter().map(|one| one.file.as_str());
+    let files: std::collections::BTreeSet<_> = files.collect();
+    assert_eq!(files.len(), parts().len(), "every file asks for something");
+}
+
+fn has(page: &str, expected: &Expected) -> bool {
+    match expected {
+        Expected::Exercise => true,
+        Expected::Seen(names) => names.iter().any(|name| page.contains(&format!("\n- {name}: "))),
+        Expected::Measured(names) => {
+            names.iter().any(|name| page.contains(&format!("\n- {name}: ‹")))
+        }
+        Expected::Learned(begin) => page.contains(&format!("\n- {begin}")),
+    }
+}
+
+fn in_words(expected: &Expected) -> String {
+    match expected {
+        Expected::Exercise => "been accepted".to_owned(),
+        Expected::Seen(names) => format!("the fact or figure {:?}", names.join(" or ")),
+        Expected::Measured(names) => format!("the figure or series {:?}", names.join(" or ")),
+        Expected::Learned(begin) => format!("a learning that begins {begin:?}"),
+    }
+}
+
+/// Reads the workbook from the checkout.
+pub(crate) fn workbook() -> Workbook {
+    let parts = parts();
+    let parts: Vec<_> = parts.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    Workbook::read(&parts).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The files of the workbook: the path of each below `tests/scenarios`, and its text.
+fn parts() -> Vec<(String, String)> {
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folders = names_in(&scenarios).into_iter().map(|name| format!("{name}/workbook.toml"));
+    let files = std::iter::once("workbook.toml".to_owned()).chain(folders);
+    let read = |file: String| Some((std::fs::read_to_string(scenarios.join(&file)).ok()?, file));
+    files.filter_map(read).map(|(text, file)| (file, text)).collect()
+}
+
+/// Pages by exercise, those of all versions together.
+fn pages() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
+    let mut pages: BTreeMap<String, String> = BTreeMap::new();
+    for name in names_in(&folder) {
+        let Some((scenario, test)) = name.split_once('@') else { continue };
+        let number = scenario.split('_').nth(1).unwrap_or_default();
+        let test = test.split('.').next().unwrap_or_default();
+        let page = std::fs::read_to_string(folder.join(&name));
+        let page = page.unwrap_or_else(|error| panic!("{name}: {error}"));
+        *pages.entry(format!("{number}@{test}")).or_default() += &page;
+    }
+    pages
+}
+
+/// The names in a folder, in order.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
