@@ -70,7 +70,7 @@ fn relayed(pair: &Cluster) -> Result<String> {
 /// How it connects past the link: to the primary's socket, or to its container.
 async fn direct(pair: &Cluster) -> Result<String> {
     let (host, port) = match pair.primary().endpoint() {
-        Endpoint::Unix(_) => pair.primary().endpoint().host_and_port(),
+        Endpoint::Unix(..) => pair.primary().endpoint().host_and_port(),
         Endpoint::Tcp(..) => (pair.primary().run("hostname -i").await?.trim().to_owned(), 5432),
     };
     let source = pair.source("standby1")?;

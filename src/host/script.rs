@@ -44,7 +44,6 @@ pub(crate) struct Output {
 
 /// Where a client in this process reaches a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Endpoint {
     /// A Unix socket: its directory, and the port that is part of its name.
     Unix(PathBuf, u16),

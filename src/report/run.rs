@@ -42,9 +42,9 @@ impl Run {
     /// Reads the text of a record.
     pub(super) fn read(file: &str, text: &str) -> Result<Self> {
         let refused = |error: Error| {
-            error.while_doing(format!("reading the record {file}")).remedy(
-                "read it with the lab that wrote it, or take it out of this directory",
-            )
+            error
+                .while_doing(format!("reading the record {file}"))
+                .remedy("read it with the lab that wrote it, or take it out of this directory")
         };
         let record = Record::read(text).map_err(refused)?;
         let begin = record.begin()?.clone();

@@ -99,7 +99,7 @@ fn a_frozen_walreceiver_leaves_the_readers_alone() {
         assert!(!is_silent(&reader).await, "a reader must not notice");
         drop(frozen);
         let missing = standby.freeze_processes("walsender").await.unwrap_err();
-        assert!(missing.is_missing());
+        assert!(missing.is_not_found());
         assert!(missing.to_string().contains("walreceiver"), "{missing}");
         Ok(pair.stop().await?)
     });

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use pretty_assertions::assert_eq;
-use replication_lab::record::{self, Event};
+use replication_lab::record::{Event, Record};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
 
@@ -33,7 +33,7 @@ fn a_run_tells_how_it_went_and_leaves_a_record() {
         assert!(said.ends_with(&format!("report in {}\n", page.display())), "{said}");
         assert!(page.is_file() && report.join("journal.md").is_file());
         let text = std::fs::read_to_string(record)?;
-        let entries = record::read(&text)?;
+        let entries = Record::read(&text)?.entries;
         let alone =
             entries.iter().any(|entry| matches!(&entry.event, Event::Begin(begin) if begin.alone));
         assert!(alone, "a run's record says that its scenario ran alone");

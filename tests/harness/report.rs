@@ -59,10 +59,13 @@ fn a_hostile_record_is_text() {
         Event::Measure { name: text(), reading: Reading::Lsn(text()), key: true },
         Event::Measure { name: text(), reading: series, key: false },
         Event::Learn { sentence: text(), because: vec![text()] },
-        Event::End { passed: true },
+        Event::End(replication_lab::record::Outcome::Passed),
     ];
-    let head = Begin { about: text(), place: text(), host: text(), ..begin(&page(hostile), "17") };
-    let named = Begin { about: text(), ..begin("scenario_01_replication_lag@bulk_inserts", "17") };
+    let head = changed(begin(&page(hostile), "17"), |begin| {
+        (begin.about, begin.place, begin.host) = (text(), text(), text());
+    });
+    let named = begin("scenario_01_replication_lag@bulk_inserts", "17");
+    let named = changed(named, |begin| begin.about = text());
     let records = [record(&head, events.clone()), record(&named, events)];
     let Report { html, journal, plots } = render(&records).unwrap();
     for word in ["<script", "<img", "href=\"javascript", "href=\"http"] {
@@ -85,7 +88,8 @@ fn a_run_that_did_not_pass_proves_nothing() {
             ("A standby lags behind while rows are written.".to_owned(), vec![]);
         [Event::Step { title: "Rows".to_owned() }, Event::Learn { sentence, because }]
     };
-    let failed = learned().into_iter().chain([Event::End { passed: false }]);
+    let failed =
+        learned().into_iter().chain([Event::End(replication_lab::record::Outcome::Failed)]);
     for (events, said) in [
         (failed.collect::<Vec<_>>(), "01@bulk_inserts: failed, in the step \"Rows\""),
         (learned().to_vec(), "01@bulk_inserts: unfinished, ended in the step \"Rows\""),
@@ -102,7 +106,9 @@ fn a_run_that_did_not_pass_proves_nothing() {
 #[test]
 fn all_exercises_make_a_scenario() {
     let pages = pages();
-    let passed = |page: &String| record(&begin(page, "17.5"), [Event::End { passed: true }]);
+    let passed = |page: &String| {
+        record(&begin(page, "17.5"), [Event::End(replication_lab::record::Outcome::Passed)])
+    };
     let all: Vec<_> = pages.iter().map(passed).collect();
     let journal = render(&all).unwrap().journal;
     assert!(journal.contains("**Total completion:** 10/10 scenarios (100 %)"), "{journal}");
@@ -122,10 +128,12 @@ fn all_exercises_make_a_scenario() {
 fn the_journal_takes_the_newest_version() {
     let page = "scenario_04_manual_failover@promote";
     let run = |postgres: &str, host: &str, alone: bool, started: u64, value: &str| {
-        let begin = Begin { host: host.to_owned(), alone, started, ..begin(page, postgres) };
+        let begin = changed(begin(page, postgres), |begin| {
+            (begin.host, begin.alone, begin.started) = (host.to_owned(), alone, started);
+        });
         let value = Fact::Text(value.to_owned());
         let fact = Event::Fact { name: "rows of 1000 that are there".to_owned(), value };
-        record(&begin, [fact, Event::End { passed: true }])
+        record(&begin, [fact, Event::End(replication_lab::record::Outcome::Passed)])
     };
     let records = [
         run("9.6", "local", true, 9, "ancient"),
@@ -164,7 +172,7 @@ fn records_that_cannot_be_read_are_named() {
         let records = directory();
         let out = records.path().join("report");
         let none = run(records.path(), &out)?;
-        let newer = Begin { format: FORMAT + 1, ..begin("scenario_01_x@y", "17.5") };
+        let newer = changed(begin("scenario_01_x@y", "17.5"), |begin| begin.format = FORMAT + 1);
         let (file, text) = record(&newer, []);
         std::fs::write(records.path().join(&file), text)?;
         let refused = run(records.path(), &out)?;
@@ -232,22 +240,25 @@ fn page(test: &str) -> String {
 }
 
 fn begin(page: &str, postgres: &str) -> Begin {
-    Begin {
-        format: FORMAT,
-        page: page.to_owned(),
-        about: "What it is about".to_owned(),
-        postgres: postgres.to_owned(),
-        host: "local".to_owned(),
-        alone: true,
-        started: 1_795_622_763,
-        place: "somewhere".to_owned(),
-    }
+    let mut begin = Begin::new(page, postgres);
+    begin.about = "What it is about".to_owned();
+    begin.host = "local".to_owned();
+    begin.alone = true;
+    begin.started = 1_795_622_763;
+    begin.place = "somewhere".to_owned();
+    begin
+}
+
+/// The head of a record, changed.
+fn changed(mut begin: Begin, change: impl FnOnce(&mut Begin)) -> Begin {
+    change(&mut begin);
+    begin
 }
 
 fn record(begin: &Begin, events: impl IntoIterator<Item = Event>) -> (String, String) {
     let events = [Event::Begin(begin.clone())].into_iter().chain(events);
     let line = |(at_ms, event)| {
-        let line = serde_json::to_string(&Entry { at_ms, event });
+        let line = serde_json::to_string(&Entry::new(at_ms, event));
         line.unwrap_or_else(|error| panic!("{error}")) + "\n"
     };
     (file_name("record", 17, &begin.host), (0..).zip(events).map(line).collect())

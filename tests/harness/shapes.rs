@@ -111,7 +111,7 @@ fn roles_have_passwords_and_no_more_than_they_need() {
         wrong.password("guessed");
         let refused = Session::open(&wrong, "primary", &Notebook::in_memory()).await;
         let refused = refused.err().ok_or("a wrong password was accepted")?;
-        assert_eq!(refused.refusal().map(ServerMessage::sqlstate), Some("28P01"));
+        assert_eq!(refused.server_message().map(ServerMessage::sqlstate), Some("28P01"));
         Ok(pair.stop().await?)
     });
 }
