@@ -45,6 +45,8 @@ mod archive;
 mod basebackup;
 pub mod catchup;
 pub mod checkup;
+#[cfg(feature = "cli")]
+mod cli;
 mod cluster;
 pub mod conf;
 pub mod drift;
@@ -78,6 +80,9 @@ pub mod wal;
 pub mod workload;
 
 pub use basebackup::{Source, base_backup};
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main as lab;
 pub use cluster::Cluster;
 pub use conf::Conf;
 pub use error::{Error, Result};

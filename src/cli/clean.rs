@@ -3,7 +3,9 @@
 
 use std::io::Write as _;
 
-use replication_lab::{Leftover, Result, Settings};
+use super::failure::Result;
+use crate::host::leftover::Leftover;
+use crate::settings::Settings;
 
 /// Removes what is left, with `all` the templates too; or only says what it is.
 pub(super) async fn run(all: bool, dry_run: bool) -> Result<()> {

@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use replication_lab::report;
-use replication_lab::{Error, Result, Settings};
+use crate::error::{Error, Result};
+use crate::report;
+use crate::settings::Settings;
 
 /// Renders the report again, and says where it is.
 pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCode> {

@@ -5,27 +5,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replication_lab::ledger::Outcome;
-use replication_lab::wait::{Seen, stays};
-use replication_lab::{Cluster, Ledger, Result, Writers};
-use tokio::task::JoinHandle;
-
-use super::sandbox::{Answer, Answered, Sandbox, one_line};
-use super::watch::Look;
+use super::answer::{Answer, Answered};
+use super::sandbox::Sandbox;
+use super::state::Load;
+use super::watch;
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::ledger::{Ledger, Outcome};
+use crate::wait::elapse;
+use crate::workload::Writers;
 
 const CLIENTS: usize = 2;
 
 /// Ids that a load may use: more than it can write.
 const IDS: i64 = 1_000_000_000;
-
-/// A load under way; it ends when this is dropped.
-pub(super) struct Load(JoinHandle<()>);
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 impl Sandbox {
     pub(super) fn load(&self, seconds: u64) -> Answered {
@@ -38,7 +31,7 @@ impl Sandbox {
         let (cluster, news) = (Arc::clone(&self.cluster), self.news.clone());
         state.load = Some(Load(tokio::spawn(async move {
             let told =
-                placed(&cluster, first, seconds).await.unwrap_or_else(|error| one_line(&error));
+                placed(&cluster, first, seconds).await.unwrap_or_else(|error| error.in_one_line());
             // Nobody listens any more when the sandbox ends.
             let _ = news.send(format!("load {seconds}: {told}"));
         })));
@@ -54,11 +47,10 @@ impl Sandbox {
 
 async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<String> {
     let writers = Writers::start_with(cluster, CLIENTS, first);
-    let time = Duration::from_secs(seconds);
-    stays("the load goes on", time, || std::future::ready(Ok(Seen::Done(())))).await?;
+    elapse(Duration::from_secs(seconds)).await;
     let ledger = writers.stop().await?;
     let told = summary(&ledger);
-    let primaries = Look::at_primaries(cluster.nodes().iter()).await;
+    let primaries = watch::primaries_among(cluster.nodes().iter()).await;
     let Some((timeline, node)) = primaries.first() else {
         return Ok(format!("{told}; nobody takes writes now, so what is there is not known"));
     };
