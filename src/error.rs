@@ -1,6 +1,10 @@
 //! The one error of this crate: what was being done, on which node, why it failed, what to do
 //! next, and the last lines of the server's log. It never repeats its source in its own text:
-//! `Display` is this error alone, `Debug` the whole chain, as a failed test prints it.
+//! `Display` is this error alone, `Debug` the whole chain, as a failed test prints it;
+//! `error/brief.rs` tells it in one line.
+
+#[cfg(feature = "cli")]
+pub(crate) mod brief;
 
 use std::time::Duration;
 use std::{error, fmt, io};
@@ -58,6 +62,8 @@ pub(crate) enum Why {
     Command { line: String, status: Option<i64>, output: String },
     /// A condition did not come about in time.
     Deadline { waited: Duration, last: String },
+    /// A condition did not come about in time, because looking for it failed, in the end with this.
+    LookFailed { waited: Duration, last: Error },
     /// A condition that should stay did not.
     Changed { after: Duration, last: String },
     /// A file or a socket.
@@ -146,7 +152,7 @@ impl Error {
 
     /// Did a wait reach its deadline?
     pub fn is_deadline(&self) -> bool {
-        matches!(self.0.why, Why::Deadline { .. })
+        matches!(self.0.why, Why::Deadline { .. } | Why::LookFailed { .. })
     }
 
     /// Does this machine lack something that the settings ask for: an engine, an image, a
@@ -191,33 +197,67 @@ impl Error {
     }
 }
 
+impl Failure {
+    /// The first line: the node, what was being done, and why it failed, as far as that is short.
+    fn headline(&self) -> String {
+        let node = self.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
+        format!("{node}{}{}", self.act, self.why.in_short())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failure = &self.0;
-        if let Some(node) = &failure.node {
-            write!(f, "{node}: ")?;
-        }
-        write!(f, "{}", failure.act)?;
-        write!(f, "{}", failure.why)?;
+        write!(f, "{}", failure.headline())?;
+        failure.why.details(f)?;
         if let Some(remedy) = &failure.remedy {
             write!(f, "\n  what to do: {remedy}")?;
         }
         if let Some(log) = &failure.log {
             write!(f, "\n  last lines of its log:")?;
-            log.lines().try_for_each(|line| write!(f, "\n    | {line}"))?;
+            quote(f, log)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Why {
+    /// What stands behind the act on the same line; empty where only the details or the source say why.
+    fn in_short(&self) -> String {
         match self {
-            Self::Setting { value, allowed } => {
-                write!(f, ": {value:?} is not understood\n  allowed: {allowed}")
+            Self::Setting { value, .. } => format!(": {value:?} is not understood"),
+            Self::Topology(reason) => format!(": {reason}"),
+            #[cfg(feature = "container")]
+            Self::NoRoute { tried } => format!(": no answer at {tried}"),
+            Self::Ended { status } => format!(": it ended by itself, with exit status {status}"),
+            Self::Refused(message) => format!(": PostgreSQL refused: {message}"),
+            Self::Accepted => ": PostgreSQL accepted it".to_owned(),
+            Self::Command { line, status: Some(status), .. } => {
+                format!(": exit status {status} of: {line}")
             }
-            Self::Topology(reason) => write!(f, ": {reason}"),
-            Self::Version { text } => write!(f, ": {text:?} is no version from 13 on"),
+            Self::Command { line, status: None, .. } => format!(": ended by a signal: {line}"),
+            Self::Deadline { waited, .. } | Self::LookFailed { waited, .. } => {
+                format!(": not within {waited:.1?}")
+            }
+            Self::Changed { after, .. } => format!(": changed after {after:.1?}"),
+            Self::Version { text } => format!(": {text:?} is no version from 13 on"),
+            Self::Missing { .. }
+            | Self::NotFound { .. }
+            | Self::Unreadable { .. }
+            | Self::RecordLine { .. }
+            | Self::RecordWithoutBegin
+            | Self::NewerRecord { .. }
+            | Self::Connection(_)
+            | Self::Io(_) => String::new(),
+            #[cfg(feature = "container")]
+            Self::Engine(_) => String::new(),
+        }
+    }
+
+    /// What stands on lines of its own.
+    fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting { allowed, .. } => write!(f, "\n  allowed: {allowed}"),
             Self::Missing { there }
             | Self::NotFound { there }
             | Self::Unreadable { answer: there } => write!(f, "\n  what is there: {there}"),
@@ -232,29 +272,19 @@ impl fmt::Display for Why {
                 "\n  what is there: written in format {format}; this lab reads up to {known}: read it \
                  with a newer lab"
             ),
-            #[cfg(feature = "container")]
-            Self::NoRoute { tried } => write!(f, ": no answer at {tried}"),
-            Self::Ended { status } => write!(f, ": it ended by itself, with exit status {status}"),
-            Self::Refused(message) => write!(f, ": PostgreSQL refused: {message}"),
-            Self::Command { line, status, output } => {
-                match status {
-                    Some(status) => write!(f, ": exit status {status} of: {line}")?,
-                    None => write!(f, ": ended by a signal: {line}")?,
-                }
-                output.trim_end().lines().try_for_each(|line| write!(f, "\n    | {line}"))
+            Self::Command { output, .. } => quote(f, output.trim_end()),
+            Self::Deadline { last, .. } | Self::Changed { last, .. } => {
+                write!(f, "\n  seen last: {last}")
             }
-            Self::Deadline { waited, last } => {
-                write!(f, ": not within {waited:.1?}\n  seen last: {last}")
-            }
-            Self::Changed { after, last } => {
-                write!(f, ": changed after {after:.1?}\n  seen last: {last}")
-            }
-            Self::Accepted => write!(f, ": PostgreSQL accepted it"),
-            Self::Connection(_) | Self::Io(_) => Ok(()),
-            #[cfg(feature = "container")]
-            Self::Engine(_) => Ok(()),
+            Self::LookFailed { last, .. } => write!(f, "\n  seen last: {last:?}"),
+            _ => Ok(()),
         }
     }
+}
+
+/// Lines that a program or a server wrote.
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.lines().try_for_each(|line| write!(f, "\n    | {line}"))
 }
 
 impl fmt::Debug for Error {

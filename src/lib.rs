@@ -46,6 +46,8 @@
     )
 )]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod cluster;
 pub mod conf;
 pub mod drift;
@@ -70,6 +72,9 @@ pub mod workload;
 
 pub use tokio_postgres;
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main as lab;
 pub use cluster::archive::RecoveryTarget;
 pub use cluster::basebackup::{BackupOptions, Source};
 pub use cluster::{Cluster, catchup};

@@ -151,10 +151,10 @@ impl Node {
         let looked = until("the server takes connections", PATIENCE, || async {
             match Session::open(&config, &self.name, &Notebook::in_memory()).await {
                 Ok(session) => Ok(Seen::Done(Ok(session))),
-                Err(error) => Ok(match self.exit_status().await? {
-                    Some(status) => Seen::Done(Err(status)),
-                    None => Seen::NotYet(format!("{error:?}")),
-                }),
+                Err(error) => match self.exit_status().await? {
+                    Some(status) => Ok(Seen::Done(Err(status))),
+                    None => Err(error),
+                },
             }
         });
         let failure = match looked.await {

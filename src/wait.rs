@@ -56,21 +56,22 @@ where
 {
     let deadline = deadline.mul_f64(settings::timeout_factor());
     let started = Instant::now();
-    let mut last = String::from("nothing, the first look did not come back");
+    let mut last = Ok("nothing, the first look did not come back".to_owned());
     loop {
         let left = deadline.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, probe()).await {
             Ok(Ok(Seen::Done(value))) => return Ok(value),
-            Ok(Ok(Seen::NotYet(seen))) => last = seen,
-            Ok(Err(error)) => last = format!("{error:?}"),
+            Ok(Ok(Seen::NotYet(seen))) => last = Ok(seen),
+            Ok(Err(error)) => last = Err(error),
             Err(_) => {}
         }
         let waited = started.elapsed();
         if waited >= deadline {
-            return Err(Error::new(
-                format!("waiting until {what}"),
-                Why::Deadline { waited, last },
-            ));
+            let why = match last {
+                Ok(last) => Why::Deadline { waited, last },
+                Err(last) => Why::LookFailed { waited, last },
+            };
+            return Err(Error::new(format!("waiting until {what}"), why));
         }
         pause(step).await;
     }
@@ -92,6 +93,13 @@ where
         pause(STEP).await;
     }
     Ok(())
+}
+
+/// Lets `duration` pass, where time itself is the subject: a load that goes on for ten seconds, a
+/// fault that lasts for a moment. It never stands in for a condition: [`until`] waits for those.
+/// `LAB_TIMEOUT` does not lengthen it.
+pub async fn elapse(duration: Duration) {
+    pause(duration).await;
 }
 
 /// Leaves something alone for a moment, between two tries of it.
@@ -158,6 +166,13 @@ mod tests {
         let said = changed.await.unwrap_err().to_string();
         assert!(said.starts_with("watching that it is dark: changed after"), "{said}");
         assert!(said.ends_with("seen last: a light"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_time_that_elapses_is_no_shorter_than_it_was_given() {
+        let started = Instant::now();
+        elapse(Duration::from_millis(20)).await;
+        assert!(started.elapsed() >= Duration::from_millis(20));
     }
 
     #[tokio::test]

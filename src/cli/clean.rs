@@ -3,14 +3,16 @@
 
 use std::io::Write as _;
 
-use replication_lab::{Leftover, Result, Settings};
+use super::failure::Result;
+use crate::settings::Settings;
+use crate::site::leftover::Leftover;
 
 /// Removes what is left, with `all` the templates too; or only says what it is.
 pub(super) async fn run(all: bool, dry_run: bool) -> Result<()> {
     let settings = Settings::from_env()?;
     let mut found = false;
     for host in Leftover::all(&settings).await? {
-        let place = host.place();
+        let place = host.location();
         if !host.is_orphan() {
             tell(&format!("left {place}: process {} still runs", host.process));
             continue;

@@ -5,15 +5,19 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use replication_lab::{Error, Result, Settings, Survey};
 use sysinfo::{Disks, MemoryRefreshKind, System};
 
+use super::failure::Result;
+use super::location::Location;
 use super::view::View;
-use super::{Place, install, summary};
+use super::{install, summary};
+use crate::error::Error;
+use crate::settings::Settings;
+use crate::site::survey::Survey;
 
 /// Says what there is. The exit code is 0 when a run can start.
-pub(super) async fn run(place: &Place, install: bool) -> Result<ExitCode> {
-    let settings = Settings::from_env_with(&place.environment())?;
+pub(super) async fn run(location: &Location, install: bool) -> Result<ExitCode> {
+    let settings = Settings::from_env_with(&location.environment())?;
     let survey = Survey::of(&settings).await;
     let mut table = summary::plain();
     let command = install::command(&settings).await;
@@ -24,7 +28,8 @@ pub(super) async fn run(place: &Place, install: bool) -> Result<ExitCode> {
     match (survey.choice, install) {
         (Ok(_), _) => Ok(ExitCode::SUCCESS),
         (Err(_), true) => {
-            install::choose(&settings, true, &View::Plain).await.map(|_| ExitCode::SUCCESS)
+            install::choose(&settings, true, &View::Plain).await?;
+            Ok(ExitCode::SUCCESS)
         }
         (Err(_), false) => Ok(ExitCode::FAILURE),
     }

@@ -3,9 +3,11 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use replication_lab::{Error, HostChoice, Installation, Result, Settings, Site};
-
 use super::view::View;
+use crate::error::{Error, Result};
+use crate::settings::{HostChoice, Settings};
+use crate::site::Site;
+use crate::site::installation::Installation;
 
 /// Chooses where to run. Where nothing serves, installs PostgreSQL if `install` says so or a person
 /// at the terminal does, and chooses again.

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use replication_lab::report;
-use replication_lab::{Error, Result, Settings};
-
+use super::failure::{Failure, Result};
 use super::workbook;
+use crate::report;
+use crate::settings::Settings;
 
 /// Renders the report again, and says where it is.
 pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCode> {
@@ -29,7 +29,7 @@ pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
     let plots = out.join("plots");
     // Plots of runs whose records are gone are not this report's.
     let _ = fs::remove_dir_all(&plots);
-    fs::create_dir_all(&plots).map_err(|source| failed("making", &plots, &source))?;
+    fs::create_dir_all(&plots).map_err(|source| failed("making", &plots, source))?;
     let page = out.join("report.html");
     put(&page, &report.html)?;
     put(&out.join("journal.md"), &report.journal)?;
@@ -41,27 +41,26 @@ pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
 fn read(directory: &Path) -> Result<Vec<(String, String)>> {
     let remedy = "cargo lab makes records, --records names the directory they are in";
     let act = || format!("reading the records in {}", directory.display());
-    let entries =
-        fs::read_dir(directory).map_err(|source| Error::told(act(), source.to_string(), remedy))?;
+    let entries = fs::read_dir(directory).map_err(|source| Failure::io(act(), source, remedy))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let is_record = |path: &PathBuf| path.extension().is_some_and(|end| end == "ndjson");
     let mut paths: Vec<_> = paths.filter(is_record).collect();
     paths.sort();
     if paths.is_empty() {
-        return Err(Error::told(act(), "no file *.ndjson", remedy));
+        return Err(Failure::found(act(), "no file *.ndjson", remedy));
     }
     let record = |path: PathBuf| {
-        let text = fs::read(&path).map_err(|source| failed("reading", &path, &source))?;
+        let text = fs::read(&path).map_err(|source| failed("reading", &path, source))?;
         Ok((path.display().to_string(), String::from_utf8_lossy(&text).into_owned()))
     };
     paths.into_iter().map(record).collect()
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|source| failed("writing", path, &source))
+    fs::write(path, text).map_err(|source| failed("writing", path, source))
 }
 
-fn failed(act: &str, path: &Path, source: &std::io::Error) -> Error {
+fn failed(act: &str, path: &Path, source: std::io::Error) -> Failure {
     let act = format!("{act} {}", path.display());
-    Error::told(act, source.to_string(), "--out names a directory you can write to")
+    Failure::io(act, source, "--out names a directory you can write to")
 }

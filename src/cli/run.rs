@@ -8,15 +8,18 @@ use std::process::{ExitCode, Output};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use replication_lab::record::{self, Entry, Event};
-use replication_lab::settings::Driver;
-use replication_lab::{Error, Result, Settings, Site};
 use tokio::process::Child;
 
+use super::arguments::Options;
+use super::failure::{Failure, Result};
 use super::suite::{Suite, Test, printed};
-use super::summary::{Outcome, key_figures, table};
+use super::summary::{Outcome, figures_in, table};
 use super::view::View;
-use super::{Options, install, report};
+use super::{install, report};
+use crate::record::{self, Entry, Event};
+use crate::settings::Driver;
+use crate::settings::Settings;
+use crate::site::Site;
 
 /// How often the record of a running scenario is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -30,7 +33,7 @@ pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCod
     let settings = Settings::from_env_with(&given)?;
     if options.pause && !std::io::stdin().is_terminal() {
         let there = "standard input is no terminal";
-        return Err(Error::told("pausing after each step", there, "run it without --pause"));
+        return Err(Failure::found("pausing after each step", there, "run it without --pause"));
     }
     let view = View::new(options.quiet, options.pause);
     let outcomes = Mutex::default();
@@ -109,13 +112,14 @@ async fn run_one(
             watched(suite.start(test, environment)?, &path, &scenario, view).await
         }
     };
-    let output = output.map_err(|source| {
-        Error::told(format!("running {}", test.name), source.to_string(), "try it again")
-    })?;
+    let output = output
+        .map_err(|source| Failure::io(format!("running {}", test.name), source, "try it again"))?;
     let (passed, took) = (output.status.success(), started.elapsed());
     let told = printed(&output);
     view.ended(&scenario, took, Some(told.as_str()).filter(|_| !passed));
-    Ok(Outcome { scenario, passed, took, figures: key_figures(&path), record: path })
+    // A record that cannot be read has no figures.
+    let record = std::fs::read_to_string(&path).unwrap_or_default();
+    Ok(Outcome { scenario, passed, took, figures: figures_in(&record), record: path })
 }
 
 /// Waits for the end of a test, and shows its steps meanwhile. Its input is held for so long.

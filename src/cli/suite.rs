@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use replication_lab::{Error, Result, settings};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+
+use super::failure::{Failure, Result};
+use crate::settings;
 
 /// The test program, and where it expects to run.
 pub(super) struct Suite {
@@ -61,14 +63,14 @@ impl Suite {
         cargo.args(["test", "--test", "scenarios", "--no-run", "--message-format=json"]);
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut cargo = cargo.kill_on_drop(true).spawn().map_err(|source| {
-            Error::told(act, source.to_string(), "cargo lab runs in a checkout, with cargo in PATH")
+            Failure::io(act, source, "cargo lab runs in a checkout, with cargo in PATH")
         })?;
         let (out, err) = (cargo.stdout.take(), cargo.stderr.take());
         let (messages, said) = tokio::join!(read(out), listen(err, tell));
         let status = cargo.wait().await;
         match (status.is_ok_and(|status| status.success()), built(&messages)) {
             (true, Some(suite)) => Ok(suite),
-            _ => Err(Error::told(act, said, "cargo lab runs in a checkout of replication-lab")),
+            _ => Err(Failure::found(act, said, "cargo lab runs in a checkout of replication-lab")),
         }
     }
 
@@ -80,18 +82,21 @@ impl Suite {
     pub(super) async fn scenarios(&self, filters: &[String]) -> Result<Vec<Test>> {
         let mut list = self.command(&["--list", "--format=terse"]);
         let listed = list.output().await;
-        let listed =
-            listed.map_err(|source| Error::told("listing", source.to_string(), "cargo test"))?;
+        let listed = listed.map_err(|source| Failure::io("listing", source, "cargo test"))?;
         let text = String::from_utf8_lossy(&listed.stdout).into_owned();
         let all: Vec<_> = scenarios_in(&text).collect();
         if all.is_empty() || !listed.status.success() {
             let said = printed(&listed);
-            return Err(Error::told("listing the scenarios", said, "cargo test --test scenarios"));
+            return Err(Failure::found(
+                "listing the scenarios",
+                said,
+                "cargo test --test scenarios",
+            ));
         }
         let unknown = filters.iter().find(|filter| all.iter().all(|test| !fits(test, filter)));
         if let Some(unknown) = unknown {
             let names: Vec<_> = all.iter().map(Test::short_name).collect();
-            return Err(Error::told(
+            return Err(Failure::found(
                 format!("looking for scenarios with {unknown:?} in their name"),
                 names.join("\n"),
                 "give a part of one of these names, or none for all of them",
@@ -128,7 +133,7 @@ impl Suite {
         command.env("INSTA_UPDATE", "no").env("INSTA_FORCE_PASS", "0");
         command.spawn().map_err(|source| {
             let act = format!("running {}", self.program.display());
-            Error::told(act, source.to_string(), "cargo clean, and again")
+            Failure::io(act, source, "cargo clean, and again")
         })
     }
 

@@ -1,11 +1,13 @@
 //! The table at the end of a run: every scenario, how it went, how long it took, and its key
-//! figures, from its record. It asks no server.
+//! figures, from its record. It is pure: it asks no server and opens no file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use replication_lab::record::{self, Entry, Event};
+
+use crate::record::event::{Entry, Event};
+use crate::record::format::Record;
 
 /// How one scenario went.
 pub(super) struct Outcome {
@@ -16,13 +18,13 @@ pub(super) struct Outcome {
     pub(super) record: PathBuf,
 }
 
-/// The key figures of a record: of each name the last one. A record that cannot be read has none.
-pub(super) fn key_figures(path: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    figures_in(&record::read(&text).unwrap_or_default())
+/// The key figures in the text of a record: of each name the last one. A text that is no record has
+/// none.
+pub(super) fn figures_in(record: &str) -> Vec<(String, String)> {
+    Record::read(record).map(|record| key_figures(&record.entries)).unwrap_or_default()
 }
 
-fn figures_in(entries: &[Entry]) -> Vec<(String, String)> {
+fn key_figures(entries: &[Entry]) -> Vec<(String, String)> {
     let mut figures: Vec<(String, String)> = Vec::new();
     for entry in entries {
         let Event::Measure { name, reading, key: true } = &entry.event else { continue };
@@ -66,18 +68,17 @@ pub(super) fn text(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use replication_lab::record::Reading;
-
     use super::*;
+    use crate::record::reading::Reading;
 
     #[test]
     fn of_a_figure_that_was_taken_often_the_last_one_counts() {
         let entry = |name: &str, bytes, key| {
             let (name, reading) = (name.to_owned(), Reading::Bytes(bytes));
-            Entry { at_ms: 0, event: Event::Measure { name, reading, key } }
+            Entry::new(0, Event::Measure { name, reading, key })
         };
         let entries = [entry("peak", 1, true), entry("x", 2, false), entry("peak", 3000, true)];
-        assert_eq!(figures_in(&entries), [("peak".to_owned(), "3 kB".to_owned())]);
+        assert_eq!(key_figures(&entries), [("peak".to_owned(), "3 kB".to_owned())]);
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! `verb`, done by the `Sandbox`, and shown by the `Screen`; nothing here knows PostgreSQL.
 //!
 //! ```text
-//!   input ─ line ─▶ verb ─▶ sandbox (faults, servers, load) ─ answer ─▶ screen
-//!                             └── watch ─ seen ─▶ board ─────────────────▶ │
+//!   input ─ line ─▶ verb (words, quantity) ─▶ act ─▶ faults, servers, follow, load ─ answer ─▶ screen
+//!                                                       │ sandbox (state)                        ▲
+//!                                       watch ─ seen ───┴─▶ board ───────────────────────────────┘
+//!   shape: the cluster that is wanted
 //! ```
 
+mod act;
+mod answer;
 mod board;
 mod faults;
 mod follow;
@@ -15,25 +19,32 @@ mod load;
 mod quantity;
 mod sandbox;
 mod screen;
+mod seen;
 mod servers;
+pub(super) mod shape;
+mod state;
 mod verb;
 mod watch;
+mod words;
 
 use std::time::Duration;
 
-use clap::Args;
-use replication_lab::topology::PRIMARY;
-use replication_lab::{Error, Notebook, Result, Settings, Topology};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Interval;
 
+use self::answer::Answer;
 use self::input::{Input, Typed};
-use self::sandbox::{Answer, Sandbox};
+use self::sandbox::Sandbox;
 use self::screen::Screen;
+use self::shape::Shape;
 use self::verb::Verb;
+use super::failure::{Failure, Result};
+use super::install;
 use super::view::View;
-use super::{Place, install};
+use crate::record::notebook::Notebook;
+use crate::settings::Settings;
+use crate::topology::Topology;
 
 /// What the servers begin with.
 const SHOP: &str = include_str!("../../fixtures/sql/shop.sql");
@@ -47,51 +58,10 @@ Ctrl-C or quit takes all away; help lists what you can type.";
 /// How often the screen is drawn.
 const STEP: Duration = Duration::from_millis(250);
 
-/// The cluster that is wanted.
-#[derive(Debug, Args)]
-pub(super) struct Shape {
-    /// How many standbys
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
-    standbys: u8,
-    /// Each standby follows the one before it, not the primary
-    #[arg(long)]
-    cascade: bool,
-    /// The primary's `synchronous_standby_names`, such as 'FIRST 1 (standby1)'
-    #[arg(long, value_name = "RULE")]
-    sync: Option<String>,
-    /// Put this much latency on every link, each way, such as 20ms
-    #[arg(long, value_name = "TIME", value_parser = quantity::time)]
-    latency: Option<Duration>,
-    #[command(flatten)]
-    place: Place,
-}
-
-impl Shape {
-    /// Whom each standby follows, in order.
-    fn upstreams(&self) -> Result<Vec<(String, String)>> {
-        if self.cascade && self.standbys < 2 {
-            let there = format!("{} standby, and a chain needs two", self.standbys);
-            return Err(Error::told("describing a cascade", there, "add --standbys 2, or more"));
-        }
-        let name = |number| match number {
-            0 => PRIMARY.to_owned(),
-            number => format!("standby{number}"),
-        };
-        let upstream = |number: u8| name(if self.cascade { number - 1 } else { 0 });
-        Ok((1..=self.standbys).map(|number| (name(number), upstream(number))).collect())
-    }
-
-    fn topology(&self) -> Result<Topology> {
-        let standbys = self.upstreams()?.into_iter();
-        let add = |topology: Topology, (name, upstream)| topology.standby(name).following(upstream);
-        Ok(standbys.fold(Topology::alone(), add))
-    }
-}
-
 /// Brings the cluster up, and takes it down on Ctrl-C, on the end of the input, or with this process.
 pub(super) async fn run(shape: &Shape) -> Result<()> {
     let topology = shape.topology()?;
-    let settings = Settings::from_env_with(&shape.place.environment())?;
+    let settings = Settings::from_env_with(&shape.location.environment())?;
     let view = View::new(false, false);
     let (send, news) = mpsc::unbounded_channel();
     let sandbox = bring_up(topology, &settings, &view, send).await;
@@ -99,7 +69,8 @@ pub(super) async fn run(shape: &Shape) -> Result<()> {
     let sandbox = sandbox?;
     let played = prepare_and_play(shape, &sandbox, news).await;
     let ended = sandbox.ends().await;
-    played.and(ended)
+    played?;
+    Ok(ended?)
 }
 
 async fn bring_up(
@@ -116,7 +87,7 @@ async fn bring_up(
     let follows = follows.map(|standby| (standby.name.clone(), standby.upstream.clone())).collect();
     let notebook = Notebook::in_memory();
     let cluster = topology.start_at(&site, &notebook).await?;
-    let shop = cluster.primary().session_unnoted().await?;
+    let shop = cluster.primary().session_unrecorded().await?;
     shop.run(SHOP).await?;
     shop.run(FILL).await?;
     // A link that is cut at once must not leave a standby without a shop.
@@ -158,7 +129,7 @@ async fn prepare_and_play(
 /// Does what an argument says, or fails with the reason.
 async fn first(sandbox: &Sandbox, verb: Verb, argument: &str) -> Result<Answer> {
     sandbox.act(verb).await.map_err(|why| {
-        Error::told(format!("doing what {argument} says"), why, "lab up --help has examples")
+        Failure::found(format!("doing what {argument} says"), why, "lab up --help has examples")
     })
 }
 
@@ -180,9 +151,8 @@ impl<'a> Stage<'a> {
         news: mpsc::UnboundedReceiver<String>,
     ) -> Result<Self> {
         let hear = |kind| {
-            signal(kind).map_err(|source| {
-                Error::told("listening to signals", source.to_string(), "try it again")
-            })
+            signal(kind)
+                .map_err(|source| Failure::io("listening to signals", source, "try it again"))
         };
         let endings = [
             hear(SignalKind::interrupt())?,

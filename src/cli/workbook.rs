@@ -1,8 +1,8 @@
 //! The report's workbook as the program carries it: the files beside the scenarios, as they were when it
 //! was built. It knows no exercise, and reads no file when it runs.
 
-use replication_lab::Result;
-use replication_lab::report::Workbook;
+use crate::error::Result;
+use crate::report::Workbook;
 
 /// The files below `tests/scenarios`.
 macro_rules! parts {

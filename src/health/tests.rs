@@ -6,7 +6,7 @@ use super::finding::*;
 use super::judge::judge;
 use super::observation::*;
 use crate::stat::rows::{Replication, Slot};
-use crate::wal::{Lsn, Timeline};
+use crate::wal::Lsn;
 
 fn row(name: &str, state: &str, own: u64, replayed: Option<u64>) -> Replication {
     Replication {

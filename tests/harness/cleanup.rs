@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use nix::sys::signal::Signal;
 use pretty_assertions::assert_eq;
-use replication_lab::wait::{Seen, stays, until};
+use replication_lab::wait::{Seen, elapse, until};
 use replication_lab::{Leftover, Notebook, Result, Site, Topology};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ async fn killed_after(moment: Duration) -> Outcome {
         .stderr(Stdio::null())
         .spawn()?;
     // The moment of the kill is what this test varies: until then the process lives, or has ended.
-    stays("the process lives", moment, || std::future::ready(Ok(Seen::Done(())))).await?;
+    elapse(moment).await;
     send(&holder, Signal::SIGKILL)?;
     holder.wait()?;
     Ok(Traces::of(holder.id(), &home)?.vanish(AFTER_THE_FUSE).await?)
@@ -226,7 +226,7 @@ async fn gone(home: &TempDir, places: &[String]) -> Result<()> {
     let settings = settings(home)?;
     until("the cluster is gone", SOON, || async {
         let hosts = Leftover::all(&settings).await?;
-        let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
+        let mut left: Vec<_> = hosts.iter().map(Leftover::location).collect();
         left.retain(|place| places.iter().any(|gone| gone.starts_with(place)));
         left.extend(processes_in(home.path()));
         Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })

@@ -84,7 +84,7 @@ fn pure_files_reach_no_runtime_process_clock_or_file() {
     let mut reached = Vec::new();
     for file in pure {
         for path in sources.paths_from(file) {
-            let last = path.last().and_then(|last| sources.files.get(last));
+            let last = path.last().and_then(|last| sources.files.get(*last));
             let impure = last.into_iter().flat_map(|last| &last.impure);
             reached.extend(impure.map(|word| format!("{} → {word}", path.join(" → "))));
         }

@@ -34,7 +34,7 @@ impl Traces {
 
     pub(crate) async fn left(&self) -> Result<Vec<String>> {
         let hosts = self.hosts().await?;
-        let mut left: Vec<_> = hosts.iter().map(Leftover::place).collect();
+        let mut left: Vec<_> = hosts.iter().map(Leftover::location).collect();
         left.extend(processes_in(&self.settings.dir));
         left.extend(memory_of(&self.servers));
         Ok(left)

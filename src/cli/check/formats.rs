@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use replication_lab::health::{Figure, Finding, Severity, Unit, worst};
 use serde_json::json;
+
+use crate::health::{Figure, Finding, Severity, Unit, worst};
 
 /// How the result is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -200,9 +201,8 @@ fn help_of(figure: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use replication_lab::health::Levels;
-
     use super::*;
+    use crate::health::Levels;
 
     fn finding(name: &'static str, severity: Severity, subject: Option<&str>) -> Finding {
         let levels = Some(Levels { info: Some(1), warning: 10, critical: 100 });

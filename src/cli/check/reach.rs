@@ -7,8 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use replication_lab::health::Severity;
-use replication_lab::{Error, Notebook, Session};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,8 +15,13 @@ use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
 use super::passfile::{Wanted, password};
+use super::sockets;
 use super::target::{Mode, Place, Target};
 use super::tls::connector;
+use crate::error::Error;
+use crate::health::Severity;
+use crate::record::notebook::Notebook;
+use crate::session::Session;
 
 /// Asks for TLS (manual: Message Formats, `SSLRequest`).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -187,7 +190,7 @@ impl Attempt<'_> {
             return Kept { password: None, note };
         };
         // A socket in the usual place is called localhost there.
-        let usual = self.place.is_local() && super::SOCKETS.contains(&self.place.host.as_str());
+        let usual = self.place.is_local() && sockets::USUAL.contains(&self.place.host.as_str());
         let host = if usual { "localhost" } else { &self.place.host };
         let port = self.place.port.to_string();
         let wanted = Wanted { host, port: &port, database: &target.database, user: &target.user };
@@ -196,7 +199,7 @@ impl Attempt<'_> {
 
     /// An error as one line, and whose fault it is.
     fn told(&self, error: &Error) -> Unreached {
-        if let Some(refusal) = error.refusal() {
+        if let Some(refusal) = error.server_message() {
             let tls = refusal.sqlstate() == "28000"
                 && ["no encryption", "SSL off"].iter().any(|off| refusal.message().contains(off));
             let remedy = if tls { "; with TLS it may: sslmode=require" } else { "" };
@@ -255,7 +258,7 @@ async fn offers_tls(mut stream: TcpStream, place: &Place) -> Result<bool, Unreac
 
 /// Might the other way do? Where TLS, or its absence, is what was refused.
 fn is_about_tls(error: &Error, way: Way) -> bool {
-    match error.refusal() {
+    match error.server_message() {
         Some(refusal) => refusal.sqlstate() == "28000",
         None => way == Way::Tls && !error.is_deadline(),
     }

@@ -6,8 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use replication_lab::conf::conninfo;
 use tokio_postgres::Config;
+
+use crate::conf::conninfo;
 
 /// PostgreSQL's usual port.
 const PORT: u16 = 5432;

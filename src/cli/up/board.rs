@@ -1,12 +1,11 @@
 //! The table of a sandbox: a row for every node, from what the servers said. It is pure: it asks
 //! nobody.
 
-use replication_lab::record::Reading;
-use replication_lab::stat::{Replication, Slot};
-use replication_lab::wal::bytes_between;
-
 use super::super::summary;
-use super::watch::{Look, Pulse, Seen};
+use super::seen::{Look, Pulse, Seen};
+use crate::record::Reading;
+use crate::stat::{Replication, Slot};
+use crate::wal::bytes_between;
 
 /// A node, and all that is known of it.
 #[derive(Clone, Debug)]
@@ -164,10 +163,9 @@ fn none() -> String {
 
 #[cfg(test)]
 mod tests {
-    use replication_lab::stat::Position;
-    use replication_lab::wal::{Lsn, Timeline};
-
     use super::*;
+    use crate::stat::Position;
+    use crate::wal::{Lsn, Timeline};
 
     fn look(in_recovery: bool, timeline: u32, lsn: u64) -> Look {
         let timeline = Timeline(timeline);

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use replication_lab::{Direction, Fault};
-
-use super::sandbox::{Answer, Answered, On, Sandbox, list, one_line};
+use super::answer::{Answer, Answered, list};
+use super::sandbox::Sandbox;
+use super::state::On;
+use super::words::Way;
+use crate::link::{Direction, Fault};
 
 impl Sandbox {
-    pub(super) fn cut(&self, node: &str, way: Option<Direction>) -> Answered {
+    pub(super) fn cut(&self, node: &str, way: Option<Way>) -> Answered {
         let (link, upstream) = self.link(node)?;
         if self.state().is_cut(node) {
             return Err(format!("the link of {node} is cut already: heal {node} first"));
@@ -22,12 +24,12 @@ impl Sandbox {
                      believing until wal_sender_timeout and wal_receiver_timeout (60 s)"
                 ),
             ),
-            Some(Direction::ToStandby) => (
+            Some(Way::ToStandby) => (
                 "cut to-standby",
                 link.cut_one_way(Direction::ToStandby),
                 format!("no WAL reaches {node}; its reports still reach {upstream}"),
             ),
-            Some(Direction::ToUpstream) => (
+            Some(Way::ToUpstream) => (
                 "cut to-upstream",
                 link.cut_one_way(Direction::ToUpstream),
                 format!("WAL still reaches {node}; no report of it reaches {upstream}"),
@@ -44,7 +46,7 @@ impl Sandbox {
 
     pub(super) fn slow(&self, node: &str, time: Duration) -> Answered {
         let (link, upstream) = self.link(node)?;
-        self.put_on(node, "slow", format!("slow {time:?}"), link.latency(time));
+        self.put_on(node, "slow", format!("slow {time:?}"), link.delay(time));
         Answer::new(
             format!("a round trip between {upstream} and {node} takes {:?} more", time * 2),
             format!(
@@ -55,7 +57,7 @@ impl Sandbox {
 
     pub(super) fn throttle(&self, node: &str, bytes: u32) -> Answered {
         let (link, upstream) = self.link(node)?;
-        self.put_on(node, "throttle", format!("{bytes} B/s"), link.bandwidth(bytes));
+        self.put_on(node, "throttle", format!("{bytes} B/s"), link.throttle(bytes));
         Answer::new(
             format!("{bytes} bytes per second pass between {upstream} and {node}, each way"),
             "load 10: more WAL than that is written in a second, and the lag grows",
@@ -108,7 +110,7 @@ impl Sandbox {
 
     pub(super) async fn freeze(&self, node: &str) -> Answered {
         let frozen = self.running(node).await?.freeze().await;
-        let frozen = frozen.map_err(|error| one_line(&error))?;
+        let frozen = frozen.map_err(|error| error.in_one_line())?;
         self.state().frozen.insert(node.to_owned(), frozen);
         let next = match self.state().follows.contains_key(node) {
             true => format!("load 5: its upstream notices nothing for 60 s; thaw {node}"),
@@ -136,7 +138,7 @@ impl Sandbox {
                 others => format!("{node} is not frozen; frozen: {others}"),
             })?
         };
-        frozen.thaw().await.map_err(|error| one_line(&error))?;
+        frozen.thaw().await.map_err(|error| error.in_one_line())?;
         let did = format!("{node} goes on where it was (SIGCONT)");
         let primaries = self.primaries().await;
         let names: Vec<_> = primaries.iter().map(|one| one.name()).collect();

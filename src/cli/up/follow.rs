@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use replication_lab::wait::{Seen, until};
-use replication_lab::wal::Timeline;
-use replication_lab::{Error, Node, Result, stat};
-
-use super::sandbox::{Answer, Answered, Sandbox, one_line, said_in};
-use super::watch::Look;
+use super::answer::{Answer, Answered};
+use super::sandbox::Sandbox;
+use super::watch;
+use crate::error::brief::said_in;
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::stat;
+use crate::wait::{Seen, until};
+use crate::wal::Timeline;
 
 /// How long a standby is given to show that it streams.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,14 +25,14 @@ impl Sandbox {
         self.may_follow(name, upstream)?;
         self.running(upstream).await?;
         let node = self.node(name)?;
-        if node.ended().await.map_err(|error| one_line(&error))?.is_some() {
+        if node.exit_status().await.map_err(|error| error.in_one_line())?.is_some() {
             self.lead(name, upstream).await?;
-            self.cluster.follow(name).await.map_err(|error| one_line(&error))?;
+            self.cluster.configure_standby(name).await.map_err(|error| error.in_one_line())?;
             let did = "it has a standby.signal and a primary_conninfo";
             return self.started_behind(node, upstream, did).await;
         }
         let node = self.running(name).await?;
-        let look = Look::at_node(node).await.last;
+        let look = watch::look_at(node).await.last;
         if look.is_none_or(|look| look.is_primary()) {
             let why = format!("{name} runs as a primary");
             return Err(format!("{why}: stop {name} first, and then rewind or follow"));
@@ -39,7 +42,7 @@ impl Sandbox {
         }
         let logged = length_of_log(node).await;
         self.lead(name, upstream).await?;
-        self.cluster.link(name).map_err(|error| one_line(&error))?.reset();
+        self.cluster.link(name).map_err(|error| error.in_one_line())?.reset();
         let did = "its link leads there now and was reset, and its slot was made there";
         self.streams(node, upstream, did, logged).await
     }
@@ -64,7 +67,7 @@ impl Sandbox {
 
     /// Lets the link of a node lead to another upstream, which keeps a slot for it from now on.
     async fn lead(&self, name: &str, upstream: &str) -> Result<(), String> {
-        self.cluster.lead(name, upstream).await.map_err(|error| one_line(&error))?;
+        self.cluster.repoint(name, upstream).await.map_err(|error| error.in_one_line())?;
         self.state().follows.insert(name.to_owned(), upstream.to_owned());
         Ok(())
     }
@@ -76,12 +79,12 @@ impl Sandbox {
             // Without it the control file there may still be on the old timeline, and nothing is done.
             upstream.session().await?.run("CHECKPOINT").await?;
             let said = self.cluster.rewind(name).await?;
-            self.cluster.follow(name).await?;
+            self.cluster.configure_standby(name).await?;
             Ok::<_, Error>(said)
         };
         let said = rewound.await.map_err(|error| {
             self.state().follows.remove(name);
-            format!("{}; rebuild {name} always works", one_line(&error))
+            format!("{}; rebuild {name} always works", error.in_one_line())
         })?;
         let telling = ["servers diverged at", "no rewind required"];
         let telling = said.lines().find(|line| telling.iter().any(|part| line.contains(part)));
@@ -94,7 +97,7 @@ impl Sandbox {
         self.lead(name, upstream.name()).await?;
         self.cluster.rebuild(name).await.map_err(|error| {
             self.state().follows.remove(name);
-            format!("{}; its slot on {} stays", one_line(&error), upstream.name())
+            format!("{}; its slot on {} stays", error.in_one_line(), upstream.name())
         })?;
         self.started_behind(node, upstream.name(), "its data directory is a new base backup").await
     }
@@ -129,7 +132,7 @@ impl Sandbox {
         match node.start().await {
             Ok(()) => self.streams(node, upstream, did, logged).await,
             Err(error) => Answer::new(
-                format!("{did}; and then: {}", one_line(&error)),
+                format!("{did}; and then: {}", error.in_one_line()),
                 format!("rewind {0}, or rebuild {0}", node.name()),
             ),
         }
@@ -148,7 +151,10 @@ impl Sandbox {
                 format!("stop {name}, then rewind {name}; or rebuild {name}, where WAL is missing"),
             ),
             Err(late) => Answer::new(
-                format!("{did}; {name} does not stream from {upstream} yet: {}", one_line(&late)),
+                format!(
+                    "{did}; {name} does not stream from {upstream} yet: {}",
+                    late.in_one_line()
+                ),
                 format!("log {name}; status"),
             ),
         }
@@ -161,8 +167,8 @@ impl Sandbox {
         upstream: &str,
         logged: usize,
     ) -> Result<Result<Timeline, String>> {
-        let above = self.cluster.node(upstream)?.session_unnoted().await?;
-        let own = node.session_unnoted().await?;
+        let above = self.cluster.node(upstream)?.session_unrecorded().await?;
+        let own = node.session_unrecorded().await?;
         until("it streams", PATIENCE, || async {
             let row = stat::replication_to(&above, node.name()).await?;
             let timelines = (stat::timeline(&above).await?, stat::timeline(&own).await?);

@@ -5,27 +5,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replication_lab::ledger::Outcome;
-use replication_lab::wait::{Seen, stays};
-use replication_lab::{Cluster, Ledger, Result, Writers};
-use tokio::task::JoinHandle;
-
-use super::sandbox::{Answer, Answered, Sandbox, one_line};
-use super::watch::Look;
+use super::answer::{Answer, Answered};
+use super::sandbox::Sandbox;
+use super::state::Load;
+use super::watch;
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::wait::elapse;
+use crate::workload::Writers;
+use crate::workload::ledger::{Ledger, Outcome};
 
 const CLIENTS: usize = 2;
 
 /// Ids that a load may use: more than it can write.
 const IDS: i64 = 1_000_000_000;
-
-/// A load under way; it ends when this is dropped.
-pub(super) struct Load(JoinHandle<()>);
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 impl Sandbox {
     pub(super) fn load(&self, seconds: u64) -> Answered {
@@ -38,7 +31,7 @@ impl Sandbox {
         let (cluster, news) = (Arc::clone(&self.cluster), self.news.clone());
         state.load = Some(Load(tokio::spawn(async move {
             let told =
-                placed(&cluster, first, seconds).await.unwrap_or_else(|error| one_line(&error));
+                placed(&cluster, first, seconds).await.unwrap_or_else(|error| error.in_one_line());
             // Nobody listens any more when the sandbox ends.
             let _ = news.send(format!("load {seconds}: {told}"));
         })));
@@ -54,15 +47,14 @@ impl Sandbox {
 
 async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<String> {
     let writers = Writers::start_with(cluster, CLIENTS, first);
-    let time = Duration::from_secs(seconds);
-    stays("the load goes on", time, || std::future::ready(Ok(Seen::Done(())))).await?;
+    elapse(Duration::from_secs(seconds)).await;
     let ledger = writers.stop().await?;
     let told = summary(&ledger);
-    let primaries = Look::at_primaries(cluster.nodes().iter()).await;
+    let primaries = watch::primaries_among(cluster.nodes().iter()).await;
     let Some((timeline, node)) = primaries.first() else {
         return Ok(format!("{told}; nobody takes writes now, so what is there is not known"));
     };
-    let session = node.session_unnoted().await?;
+    let session = node.session_unrecorded().await?;
     let sql = format!("SELECT id FROM orders WHERE id BETWEEN {first} AND {}", first + IDS - 1);
     let rows = session.rows(&sql).await?;
     let found: BTreeSet<i64> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();

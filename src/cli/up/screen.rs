@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use console::{Term, style, truncate_str};
 
 use super::super::summary;
+use super::answer::Answer;
 use super::board::Board;
-use super::sandbox::Answer;
 
 const PROMPT: &str = "lab> ";
 

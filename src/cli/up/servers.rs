@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use replication_lab::wait::{Seen, until};
-use replication_lab::{Node, Result, Shutdown, stat};
-
-use super::sandbox::{Answer, Answered, Sandbox, list, one_line};
-use super::watch::Look;
+use super::answer::{Answer, Answered, list};
+use super::sandbox::Sandbox;
+use super::seen::Look;
+use super::watch;
+use crate::error::Result;
+use crate::node::{Node, Shutdown};
+use crate::stat;
+use crate::wait::{Seen, until};
 
 /// How long a reload may take to show in `pg_stat_replication`.
 const RELOAD: Duration = Duration::from_secs(2);
 
 impl Sandbox {
     pub(super) async fn crash(&self, node: &str) -> Answered {
-        self.running(node).await?.crash().await.map_err(|error| one_line(&error))?;
+        self.running(node).await?.crash().await.map_err(|error| error.in_one_line())?;
         Answer::new(
             format!(
                 "{node}'s postmaster was killed (SIGKILL); what it had written is in its files"
@@ -25,7 +28,7 @@ impl Sandbox {
 
     pub(super) async fn stop(&self, node: &str) -> Answered {
         let stopped = self.running(node).await?.stop(Shutdown::Fast).await;
-        stopped.map_err(|error| one_line(&error))?;
+        stopped.map_err(|error| error.in_one_line())?;
         Answer::new(
             format!(
                 "{node} ended its sessions, sent what it had to send, and left its files clean"
@@ -54,8 +57,8 @@ impl Sandbox {
 
     pub(super) async fn start(&self, name: &str) -> Answered {
         let node = self.stopped(name, "start").await?;
-        node.start().await.map_err(|error| one_line(&error))?;
-        let look = Look::at_node(node).await.last;
+        node.start().await.map_err(|error| error.in_one_line())?;
+        let look = watch::look_at(node).await.last;
         let Some(look) = look.filter(Look::is_primary) else {
             return Answer::new(
                 format!("{name} takes connections, and its walreceiver connects by itself"),
@@ -75,9 +78,9 @@ impl Sandbox {
 
     pub(super) async fn promote(&self, name: &str) -> Answered {
         let node = self.running(name).await?;
-        node.promote().await.map_err(|error| one_line(&error))?;
+        node.promote().await.map_err(|error| error.in_one_line())?;
         let (old, left) = self.promoted(name);
-        let look = Look::at_node(node).await.last;
+        let look = watch::look_at(node).await.last;
         let timeline = look.map_or("a new one".to_owned(), |look| look.timeline.to_string());
         let others = self.other_primaries(name).await;
         let mut did = format!("{name} left recovery and takes writes on timeline {timeline}");
@@ -118,7 +121,7 @@ impl Sandbox {
         let primary = primaries
             .first()
             .ok_or("nobody takes writes: start a primary, or promote a standby")?;
-        let there = set_rule(primary, rule).await.map_err(|error| one_line(&error))?;
+        let there = set_rule(primary, rule).await.map_err(|error| error.in_one_line())?;
         let counts =
             |row: &&stat::Replication| ["sync", "quorum"].contains(&row.sync_state.as_str());
         let counting = there.iter().filter(counts).map(|row| row.application_name.as_str());

@@ -1,18 +1,16 @@
-//! What can be typed while a sandbox runs, as a closed choice, and how a line is read. It is pure: it
-//! does nothing, and whether a verb makes sense now is not its to say.
+//! What can be typed while a sandbox runs, as a closed choice, and how a line is read: one entry for every
+//! verb in `VERBS`; what does it is in `act`. It is pure: it does nothing, and whether a verb makes sense
+//! now is not its to say.
 
-use std::str::SplitWhitespace;
 use std::time::Duration;
 
-use replication_lab::Direction;
-
-use super::quantity::{size, time};
+use super::words::{Way, Words};
 
 /// One line of a person's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     /// Let nothing pass between a node and whom it follows; or nothing in one direction.
-    Cut(String, Option<Direction>),
+    Cut(String, Option<Way>),
     /// Let every byte take longer, each way.
     Slow(String, Duration),
     /// Let so many bytes per second through.
@@ -44,37 +42,129 @@ pub(super) enum Verb {
     Quit,
 }
 
-/// Every verb, as one would type it, and what it is for.
-const VERBS: [(&str, &str); 21] = [
-    ("cut 1", "no byte passes to and from standby1; nobody is told"),
-    ("cut 1 to-standby", "one way: no WAL arrives; to-upstream: no report comes back"),
-    ("slow 1 20ms", "every byte takes so much longer, each way"),
-    ("throttle 1 10kB", "so many bytes pass in a second"),
-    ("reset 1", "ends standby1's connections, as a router that forgot them"),
-    ("heal 1", "takes the faults off its link; heal alone off all links"),
-    ("freeze 1", "the server keeps its sockets and does not run (SIGSTOP)"),
-    ("thaw 1", "and goes on"),
-    ("crash primary", "kills the postmaster (SIGKILL)"),
-    ("stop 1", "shuts the server down, fast"),
-    ("start 1", "starts it again, as what it was"),
-    ("promote 1", "makes a standby a primary, on a new timeline"),
-    ("follow 2 1", "lets standby2 follow standby1"),
-    ("rewind primary", "makes a stopped node follow the new primary: pg_rewind"),
-    ("rebuild primary", "the same with a new copy of everything: pg_basebackup"),
-    ("load 10", "places orders for 10 seconds, and says what became of them"),
-    ("sync 'ANY 1 (*)'", "sets synchronous_standby_names; sync off empties it"),
-    ("status", "every node: timeline, role, state, lag, what its slot keeps"),
-    ("log 1", "the last lines of a server's log"),
-    ("psql", "the psql lines and connection strings again"),
-    ("quit", "takes all away, as Ctrl-C and the end of the input do"),
-];
+/// A verb as one types it.
+struct Known {
+    /// What it is called, first as help shows it.
+    names: &'static [&'static str],
+    /// Lines to type, and what each is for. The first one is the example for what is not understood; a
+    /// verb without lines is not in the help.
+    lines: &'static [(&'static str, &'static str)],
+    /// Reads the words behind it.
+    read: fn(&mut Words<'_>) -> Result<Verb, String>,
+}
 
-/// The longest load, in seconds.
-const LONGEST_LOAD: u64 = 600;
+/// Every verb.
+const VERBS: &[Known] = &[
+    Known {
+        names: &["cut"],
+        lines: &[
+            ("cut 1", "no byte passes to and from standby1; nobody is told"),
+            ("cut 1 to-standby", "one way: no WAL arrives; to-upstream: no report comes back"),
+        ],
+        read: |words| Ok(Verb::Cut(words.node()?, words.way()?)),
+    },
+    Known {
+        names: &["slow"],
+        lines: &[("slow 1 20ms", "every byte takes so much longer, each way")],
+        read: |words| Ok(Verb::Slow(words.node()?, words.time()?)),
+    },
+    Known {
+        names: &["throttle"],
+        lines: &[("throttle 1 10kB", "so many bytes pass in a second")],
+        read: |words| Ok(Verb::Throttle(words.node()?, words.size()?)),
+    },
+    Known {
+        names: &["reset"],
+        lines: &[("reset 1", "ends standby1's connections, as a router that forgot them")],
+        read: |words| words.node().map(Verb::Reset),
+    },
+    Known {
+        names: &["heal"],
+        lines: &[("heal 1", "takes the faults off its link; heal alone off all links")],
+        read: |words| words.node_or_none().map(Verb::Heal),
+    },
+    Known {
+        names: &["freeze"],
+        lines: &[("freeze 1", "the server keeps its sockets and does not run (SIGSTOP)")],
+        read: |words| words.node().map(Verb::Freeze),
+    },
+    Known {
+        names: &["thaw"],
+        lines: &[("thaw 1", "and goes on")],
+        read: |words| words.node().map(Verb::Thaw),
+    },
+    Known {
+        names: &["crash"],
+        lines: &[("crash primary", "kills the postmaster (SIGKILL)")],
+        read: |words| words.node().map(Verb::Crash),
+    },
+    Known {
+        names: &["stop"],
+        lines: &[("stop 1", "shuts the server down, fast")],
+        read: |words| words.node().map(Verb::Stop),
+    },
+    Known {
+        names: &["start"],
+        lines: &[("start 1", "starts it again, as what it was")],
+        read: |words| words.node().map(Verb::Start),
+    },
+    Known {
+        names: &["promote"],
+        lines: &[("promote 1", "makes a standby a primary, on a new timeline")],
+        read: |words| words.node().map(Verb::Promote),
+    },
+    Known {
+        names: &["follow"],
+        lines: &[("follow 2 1", "lets standby2 follow standby1")],
+        read: |words| words.two_nodes().map(|(node, upstream)| Verb::Follow(node, upstream)),
+    },
+    Known {
+        names: &["rewind"],
+        lines: &[("rewind primary", "makes a stopped node follow the new primary: pg_rewind")],
+        read: |words| Ok(Verb::Rewind(words.node()?, words.node_or_none()?)),
+    },
+    Known {
+        names: &["rebuild"],
+        lines: &[("rebuild primary", "the same with a new copy of everything: pg_basebackup")],
+        read: |words| Ok(Verb::Rebuild(words.node()?, words.node_or_none()?)),
+    },
+    Known {
+        names: &["load"],
+        lines: &[("load 10", "places orders for 10 seconds, and says what became of them")],
+        read: |words| words.seconds().map(Verb::Load),
+    },
+    Known {
+        names: &["sync"],
+        lines: &[("sync 'ANY 1 (*)'", "sets synchronous_standby_names; sync off empties it")],
+        read: |words| words.rule().map(Verb::Sync),
+    },
+    Known {
+        names: &["status"],
+        lines: &[("status", "every node: timeline, role, state, lag, what its slot keeps")],
+        read: |_| Ok(Verb::Status),
+    },
+    Known {
+        names: &["log"],
+        lines: &[("log 1", "the last lines of a server's log")],
+        read: |words| words.node().map(Verb::Log),
+    },
+    Known {
+        names: &["psql"],
+        lines: &[("psql", "the psql lines and connection strings again")],
+        read: |_| Ok(Verb::Psql),
+    },
+    Known { names: &["help", "?"], lines: &[], read: |_| Ok(Verb::Help) },
+    Known {
+        names: &["quit", "exit"],
+        lines: &[("quit", "takes all away, as Ctrl-C and the end of the input do")],
+        read: |_| Ok(Verb::Quit),
+    },
+];
 
 /// What can be typed, a line for each.
 pub(super) fn help() -> String {
-    let lines = VERBS.iter().map(|(line, what)| format!("  {line:<17} {what}"));
+    let lines = VERBS.iter().flat_map(|known| known.lines);
+    let lines = lines.map(|(line, what)| format!("  {line:<17} {what}"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -84,119 +174,24 @@ pub(super) fn help() -> String {
 ///
 /// It is not understood: one line that says why, and what is.
 pub(super) fn parse(line: &str, nodes: &[&str]) -> Result<Option<Verb>, String> {
-    let mut words = line.split_whitespace();
-    let Some(verb) = words.next() else { return Ok(None) };
-    let mut rest = Rest { verb, words, nodes };
-    let parsed = match verb {
-        "cut" => Verb::Cut(rest.node()?, rest.direction()?),
-        "slow" => Verb::Slow(rest.node()?, time(rest.word("a time")?)?),
-        "throttle" => Verb::Throttle(rest.node()?, size(rest.word("a size")?)?),
-        "reset" => Verb::Reset(rest.node()?),
-        "heal" => Verb::Heal(rest.node_or_none()?),
-        "freeze" => Verb::Freeze(rest.node()?),
-        "thaw" => Verb::Thaw(rest.node()?),
-        "crash" => Verb::Crash(rest.node()?),
-        "stop" => Verb::Stop(rest.node()?),
-        "start" => Verb::Start(rest.node()?),
-        "promote" => Verb::Promote(rest.node()?),
-        "follow" => Verb::Follow(rest.node()?, rest.node()?),
-        "rewind" => Verb::Rewind(rest.node()?, rest.node_or_none()?),
-        "rebuild" => Verb::Rebuild(rest.node()?, rest.node_or_none()?),
-        "load" => Verb::Load(rest.seconds()?),
-        "sync" => return rule(line).map(Verb::Sync).map(Some),
-        "status" => Verb::Status,
-        "log" => Verb::Log(rest.node()?),
-        "psql" => Verb::Psql,
-        "help" | "?" => Verb::Help,
-        "quit" | "exit" => Verb::Quit,
-        _ => return Err(format!("{verb:?} is no verb; there are: {}", verbs())),
-    };
-    rest.end()?;
+    let line = line.trim();
+    let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if verb.is_empty() {
+        return Ok(None);
+    }
+    let known = VERBS.iter().find(|known| known.names.contains(&verb));
+    let known = known.ok_or_else(|| format!("{verb:?} is no verb; there are: {}", shown()))?;
+    let example = known.lines.first().map_or(verb, |(line, _)| line);
+    let mut words = Words::behind(verb, rest, example, nodes);
+    let parsed = (known.read)(&mut words)?;
+    words.end()?;
     Ok(Some(parsed))
 }
 
-fn verbs() -> String {
-    let mut names: Vec<_> = VERBS.iter().filter_map(|(line, _)| line.split(' ').next()).collect();
-    names.dedup();
-    names.join(", ")
-}
-
-/// All behind the verb, with or without quotes around it; `off` is the empty rule.
-fn rule(line: &str) -> Result<String, String> {
-    let rule = line.trim().strip_prefix("sync").unwrap_or_default().trim();
-    let bare = ["'", "\""].iter().find_map(|quote| rule.strip_prefix(quote)?.strip_suffix(quote));
-    match bare.unwrap_or(rule) {
-        "" if bare.is_none() => Err(example("sync", "a rule, or off")),
-        "off" => Ok(String::new()),
-        rule => Ok(rule.to_owned()),
-    }
-}
-
-fn example(verb: &str, needs: &str) -> String {
-    let known = VERBS.iter().find(|(line, _)| line.split(' ').next() == Some(verb));
-    format!("{verb} needs {needs}: {}", known.map_or(verb, |(line, _)| line))
-}
-
-/// The words behind a verb.
-struct Rest<'a> {
-    verb: &'a str,
-    words: SplitWhitespace<'a>,
-    nodes: &'a [&'a str],
-}
-
-impl<'a> Rest<'a> {
-    fn word(&mut self, needs: &str) -> Result<&'a str, String> {
-        self.words.next().ok_or_else(|| example(self.verb, needs))
-    }
-
-    fn node(&mut self) -> Result<String, String> {
-        let needs = if self.verb == "follow" { "two nodes" } else { "a node" };
-        let word = self.word(needs)?;
-        self.named(word)
-    }
-
-    fn node_or_none(&mut self) -> Result<Option<String>, String> {
-        self.words.next().map(|word| self.named(word)).transpose()
-    }
-
-    /// By its name, or by its number: that of the primary is 0.
-    fn named(&self, word: &str) -> Result<String, String> {
-        let by_number = word.parse().ok().and_then(|number: usize| self.nodes.get(number));
-        let by_name = self.nodes.iter().find(|name| **name == word);
-        by_number.or(by_name).map(|name| (*name).to_owned()).ok_or_else(|| {
-            let known = self.nodes.iter().enumerate();
-            let known: Vec<_> = known.map(|(number, name)| format!("{number} = {name}")).collect();
-            format!("{word:?} is no node; there are: {}", known.join(", "))
-        })
-    }
-
-    fn direction(&mut self) -> Result<Option<Direction>, String> {
-        Ok(match self.words.next() {
-            None => None,
-            Some("to-standby") => Some(Direction::ToStandby),
-            Some("to-upstream" | "to-primary") => Some(Direction::ToUpstream),
-            Some(word) => {
-                return Err(format!(
-                    "{word:?} is no way: to-standby, to-upstream, or none for both"
-                ));
-            }
-        })
-    }
-
-    fn seconds(&mut self) -> Result<u64, String> {
-        let word = self.word("a number of seconds")?;
-        let seconds = word.strip_suffix('s').unwrap_or(word).parse().ok();
-        seconds.filter(|seconds| (1..=LONGEST_LOAD).contains(seconds)).ok_or_else(|| {
-            format!("{word:?} is no number of whole seconds from 1 to {LONGEST_LOAD}")
-        })
-    }
-
-    fn end(&mut self) -> Result<(), String> {
-        match self.words.next() {
-            None => Ok(()),
-            Some(word) => Err(format!("{word:?} is a word too many for {}; see help", self.verb)),
-        }
-    }
+/// The names of the verbs that help shows.
+fn shown() -> String {
+    let shown = VERBS.iter().filter(|known| !known.lines.is_empty());
+    shown.filter_map(|known| known.names.first().copied()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -224,8 +219,8 @@ mod tests {
         let (one, two) = ("standby1".to_owned(), "standby2".to_owned());
         for (line, verb) in [
             ("cut 1", Verb::Cut(one.clone(), None)),
-            ("cut 1 to-standby", Verb::Cut(one.clone(), Some(Direction::ToStandby))),
-            ("cut 1 to-upstream", Verb::Cut(one.clone(), Some(Direction::ToUpstream))),
+            ("cut 1 to-standby", Verb::Cut(one.clone(), Some(Way::ToStandby))),
+            ("cut 1 to-upstream", Verb::Cut(one.clone(), Some(Way::ToUpstream))),
             ("slow 1 20ms", Verb::Slow(one.clone(), Duration::from_millis(20))),
             ("throttle 1 10kB", Verb::Throttle(one.clone(), 10_240)),
             ("heal", Verb::Heal(None)),
@@ -277,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_line_that_help_shows_is_understood() {
-        for (line, _) in VERBS {
+        for (line, _) in VERBS.iter().flat_map(|known| known.lines) {
             assert!(matches!(read(line), Ok(Some(_))), "{line}");
         }
         assert!(help().lines().all(|line| line.len() < 80), "it fits on a terminal");

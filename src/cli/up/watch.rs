@@ -5,10 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use replication_lab::stat::{self, Position, Replication, Slot};
-use replication_lab::wal::Timeline;
-use replication_lab::{Cluster, Node, Notebook, Result, Session, settings};
 use tokio::task::JoinSet;
+
+use super::seen::{Look, Pulse, Seen};
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::node::Node;
+use crate::record::notebook::Notebook;
+use crate::session::Session;
+use crate::settings;
+use crate::stat;
+use crate::wal::Timeline;
 
 /// How often a server is looked at.
 const STEP: Duration = Duration::from_millis(250);
@@ -19,93 +26,6 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// How long a verb waits for an answer, before `LAB_TIMEOUT` multiplies it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a server said at one moment.
-#[derive(Clone, Debug)]
-pub(super) struct Look {
-    pub(super) position: Position,
-    pub(super) timeline: Timeline,
-    pub(super) followers: Vec<Replication>,
-    pub(super) slots: Vec<Slot>,
-}
-
-/// Whether a server answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pulse {
-    Answers,
-    /// It has said nothing for a while.
-    Silent,
-    /// It refuses connections, and this is what it says, if it says anything.
-    Down(Option<String>),
-}
-
-/// What is known of a server.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) pulse: Pulse,
-    /// The last look that came back.
-    pub(super) last: Option<Look>,
-}
-
-impl Look {
-    /// Looks at the server of a session.
-    pub(super) async fn at(session: &Session) -> Result<Self> {
-        let (position, timeline, followers, slots) = tokio::try_join!(
-            stat::position(session),
-            stat::timeline(session),
-            stat::replication(session),
-            stat::slots(session),
-        )?;
-        Ok(Self { position, timeline, followers, slots })
-    }
-
-    /// Looks at a server now; nothing where it does not answer.
-    pub(super) async fn at_node(node: &Node) -> Seen {
-        let look = async { Self::at(&node.session_unnoted().await?).await };
-        match tokio::time::timeout(PATIENCE.mul_f64(settings::timeout_factor()), look).await {
-            Ok(looked) => Seen::of(looked, None),
-            Err(_) => Seen { pulse: Pulse::Silent, last: None },
-        }
-    }
-
-    /// The servers of these that take writes now, the newest timeline first.
-    pub(super) async fn at_primaries<'a>(
-        nodes: impl Iterator<Item = &'a Node>,
-    ) -> Vec<(Timeline, &'a Node)> {
-        let look = async |node| (node, Self::at_node(node).await.last);
-        let looks = join_all(nodes.map(look)).await;
-        let primaries = looks.into_iter().filter_map(|(node, look)| {
-            look.filter(Self::is_primary).map(|look| (look.timeline, node))
-        });
-        let mut primaries: Vec<_> = primaries.collect();
-        primaries.sort_by_key(|(timeline, _)| std::cmp::Reverse(*timeline));
-        primaries
-    }
-
-    /// Does it take writes?
-    pub(super) fn is_primary(&self) -> bool {
-        !self.position.in_recovery
-    }
-}
-
-impl Seen {
-    fn of(looked: Result<Look>, before: Option<Look>) -> Self {
-        match looked {
-            Ok(look) => Self { pulse: Pulse::Answers, last: Some(look) },
-            Err(error) => {
-                // 57P03 cannot_connect_now: it starts up, or shuts down.
-                let said = error.refusal().filter(|refusal| refusal.sqlstate() == "57P03");
-                let said = said.map(|refusal| refusal.message().to_owned());
-                Self { pulse: Pulse::Down(said), last: before }
-            }
-        }
-    }
-
-    /// What it says, if it answers.
-    pub(super) fn now(&self) -> Option<&Look> {
-        self.last.as_ref().filter(|_| self.pulse == Pulse::Answers)
-    }
-}
-
 /// A watch over every server of a cluster. It ends when it is dropped.
 pub(super) struct Watch {
     seen: Arc<Mutex<Vec<(Instant, Seen)>>>,
@@ -115,7 +35,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins with a look at each, so that nothing is ever shown of which nothing is known.
     pub(super) async fn over(cluster: &Cluster) -> Self {
-        let first = join_all(cluster.nodes().iter().map(Look::at_node)).await;
+        let first = join_all(cluster.nodes().iter().map(look_at)).await;
         let seen = first.into_iter().map(|seen| (Instant::now(), seen)).collect();
         let seen = Arc::new(Mutex::new(seen));
         let mut tasks = JoinSet::new();
@@ -130,9 +50,55 @@ impl Watch {
     pub(super) fn seen(&self) -> Vec<Seen> {
         let silent = |(at, seen): &(Instant, Seen)| match at.elapsed() < SILENCE {
             true => seen.clone(),
-            false => Seen { pulse: Pulse::Silent, last: seen.last.clone() },
+            false => Seen::silent(seen.last.clone()),
         };
         lock(&self.seen).iter().map(silent).collect()
+    }
+}
+
+/// Looks at a server now; nothing where it does not answer.
+pub(super) async fn look_at(node: &Node) -> Seen {
+    let looked = async { look(&node.session_unrecorded().await?).await };
+    match tokio::time::timeout(PATIENCE.mul_f64(settings::timeout_factor()), looked).await {
+        Ok(looked) => seen_now(looked, None),
+        Err(_) => Seen::silent(None),
+    }
+}
+
+/// The servers of these that take writes now, the newest timeline first.
+pub(super) async fn primaries_among<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+) -> Vec<(Timeline, &'a Node)> {
+    let look = async |node| (node, look_at(node).await.last);
+    let looks = join_all(nodes.map(look)).await;
+    let primaries = looks
+        .into_iter()
+        .filter_map(|(node, look)| look.filter(Look::is_primary).map(|look| (look.timeline, node)));
+    let mut primaries: Vec<_> = primaries.collect();
+    primaries.sort_by_key(|(timeline, _)| std::cmp::Reverse(*timeline));
+    primaries
+}
+
+/// Asks the server of a session.
+async fn look(session: &Session) -> Result<Look> {
+    let (position, timeline, followers, slots) = tokio::try_join!(
+        stat::position(session),
+        stat::timeline(session),
+        stat::replication(session),
+        stat::slots(session),
+    )?;
+    Ok(Look { position, timeline, followers, slots })
+}
+
+fn seen_now(looked: Result<Look>, before: Option<Look>) -> Seen {
+    match looked {
+        Ok(look) => Seen { pulse: Pulse::Answers, last: Some(look) },
+        Err(error) => {
+            // 57P03 cannot_connect_now: it starts up, or shuts down.
+            let said = error.server_message().filter(|refusal| refusal.sqlstate() == "57P03");
+            let said = said.map(|refusal| refusal.message().to_owned());
+            Seen { pulse: Pulse::Down(said), last: before }
+        }
     }
 }
 
@@ -152,7 +118,7 @@ async fn watch(
                 Some(open) => open,
                 None => Session::open(&config, &name, &Notebook::in_memory()).await?,
             };
-            let look = Look::at(&open).await?;
+            let look = look(&open).await?;
             Ok((look, open))
         };
         let looked = looked.await.map(|(look, open)| {
@@ -161,7 +127,7 @@ async fn watch(
         });
         if let Some(one) = lock(&seen).get_mut(index) {
             let before = one.1.last.take();
-            *one = (Instant::now(), Seen::of(looked, before));
+            *one = (Instant::now(), seen_now(looked, before));
         }
     }
 }
