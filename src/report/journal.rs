@@ -77,34 +77,22 @@ pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama
     let missing: Vec<_> = missing.collect();
     let scenarios = workbook.scenarios().count();
     let completed = scenarios - missing.len();
-    let levels = workbook.levels.iter();
-    let progress = levels.clone().map(|level| {
-        let open = level.scenarios.iter().filter(is_open).count();
-        (title(level), level.scenarios.len() - open, level.scenarios.len())
-    });
-    let skills = levels
-        .clone()
-        .map(|level| (format!("{} skills", level.name), tables::ticked(runs, &level.skills)));
-    let chapters = levels.map(|level| {
-        let chapters = level.scenarios.iter().map(|scenario| chapter(runs, drawn, scenario));
-        (title(level), chapters.collect())
-    });
     let passed = || runs.journal().filter(|run| run.passed());
     let journal = Journal {
         postgres: postgres(runs),
         began: date(runs.journal().map(|run| run.begin.started).min().unwrap_or_default()),
         updated: date(runs.journal().map(Run::ended).max().unwrap_or_default()),
         has_crowded: runs.journal().any(|run| !run.begin.alone),
-        progress: progress.collect(),
+        progress: workbook.levels.iter().map(|level| progress(runs, level)).collect(),
         completed,
         scenarios,
         percent: completed * 100 / scenarios.max(1),
         passed: passed().count(),
         deep_dives: tables::ticked(runs, &workbook.deep_dives),
-        levels: chapters.collect(),
+        levels: workbook.levels.iter().map(|level| chapters(runs, level, drawn)).collect(),
         corrections: tables::corrections(runs, workbook.scenarios()),
         edge_cases: edge_cases(runs, workbook.scenarios()),
-        skills: skills.collect(),
+        skills: workbook.levels.iter().map(|level| skills(runs, level)).collect(),
         tools: tables::tools(runs, &workbook.tools),
         key_figures: tables::key_figures(runs),
         versions: versions::there(runs),
@@ -115,6 +103,21 @@ pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama
         notes: NOTES,
     };
     journal.render()
+}
+
+/// A level's title, how many of its scenarios are completed, and how many it has.
+fn progress(runs: &Runs, level: &Level) -> (String, usize, usize) {
+    let completed = level.scenarios.iter().filter(|scenario| is_completed(runs, scenario));
+    (title(level), completed.count(), level.scenarios.len())
+}
+
+fn skills(runs: &Runs, level: &Level) -> (String, Vec<Ticked>) {
+    (format!("{} skills", level.name), tables::ticked(runs, &level.skills))
+}
+
+fn chapters<'a>(runs: &Runs, level: &'a Level, drawn: &[Drawn]) -> (String, Vec<Chapter<'a>>) {
+    let chapters = level.scenarios.iter().map(|scenario| chapter(runs, drawn, scenario));
+    (title(level), chapters.collect())
 }
 
 fn title(level: &Level) -> String {
