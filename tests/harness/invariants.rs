@@ -128,7 +128,7 @@ fn no_scenario_uses_the_steps_of_another() {
     }
 }
 
-/// `cargo test promote` runs one test: it chooses by the whole path, in which the file's name is.
+/// `cargo test promote` compares with the whole path of a test, and the file's name is part of it.
 #[test]
 fn no_file_of_tests_has_a_name_with_a_test_in_it() {
     let sources: Vec<_> = scenarios().iter().map(|path| read(path)).collect();
