@@ -32,9 +32,9 @@ pub mod page;
 pub(crate) mod reading;
 pub(crate) mod server_message;
 
-pub use self::event::{Begin, Entry, Event, Outcome};
+pub use self::event::{Begin, Entry, Event, FORMAT, Outcome};
 pub use self::fact::Fact;
-pub use self::format::{FORMAT, Record, file_name};
+pub use self::format::{Record, file_name};
 pub use self::notebook::{Notebook, Proof};
 pub use self::reading::Reading;
 pub use self::server_message::{ServerMessage, normalise};

@@ -4,8 +4,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::fact::Fact;
-use super::format::FORMAT;
 use super::reading::Reading;
+
+/// The version of this format. A reader refuses a record with a newer one; an event that it does not
+/// know, in a record of its own format, it skips.
+///
+/// | format | differs in |
+/// |---|---|
+/// | 1 | a series began when its sampler did; no place; an event's name beside its fields |
+/// | 2 | a series begins when the record does; an event's name beside its fields |
+/// | 3 | an event's name around its fields; the kind of a fact is named |
+pub const FORMAT: u32 = 3;
 
 /// One line of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,19 +4,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::event::{Begin, Entry, Event};
+use super::event::{Begin, Entry, Event, FORMAT};
 use super::older::in_current_format;
 use crate::error::{Error, Result, Why};
-
-/// The version of this format. A reader refuses a record with a newer one; an event that it does not
-/// know, in a record of its own format, it skips.
-///
-/// | format | differs in |
-/// |---|---|
-/// | 1 | a series began when its sampler did; no place; an event's name beside its fields |
-/// | 2 | a series begins when the record does; an event's name beside its fields |
-/// | 3 | an event's name around its fields; the kind of a fact is named |
-pub const FORMAT: u32 = 3;
 
 /// Returns the name of the file that a page's record is written to.
 pub fn file_name(page: &str, major: u16, host: &str) -> String {

@@ -36,10 +36,12 @@ const PURE: &[&str] = &[
     "health/observation",
     "health/synchronous",
     "cli/summary",
+    "cli/up/answer",
     "cli/up/board",
     "cli/up/quantity",
     "cli/up/seen",
     "cli/up/verb",
+    "cli/up/words",
     "cli/check/formats",
     "cli/check/passfile",
     "cli/check/target",
@@ -152,10 +154,11 @@ impl Sources {
             for path in list(&folder) {
                 match path.is_dir() {
                     true => folders.push(path),
-                    false => {
+                    false if path.extension().is_some_and(|end| end == "rs") => {
                         let name = path.strip_prefix(&root).unwrap().with_extension("");
                         names.insert(name.to_string_lossy().into_owned());
                     }
+                    false => {}
                 }
             }
         }

@@ -5,63 +5,6 @@ use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
 
-/// Modules from which everything can be rendered and judged without a server.
-const PURE: &[&str] = &[
-    "conf",
-    "topology",
-    "version",
-    "wal",
-    "refusal",
-    "record",
-    "page",
-    "ledger",
-    "report",
-    "report/workbook",
-    "health",
-    "health/observation",
-    "synchronous",
-    "cli/summary",
-    "cli/up/verb",
-    "cli/up/words",
-    "cli/up/quantity",
-    "cli/up/board",
-    "cli/up/seen",
-    "cli/up/answer",
-    "cli/check/formats",
-    "cli/check/passfile",
-    "cli/check/target",
-];
-
-/// What a pure module does not know: a runtime, a process, a clock, a file, a node.
-const IMPURE: [&str; 9] = [
-    "tokio::",
-    "std::process",
-    "Instant::",
-    "SystemTime::",
-    "std::fs",
-    "fs::",
-    "crate::node",
-    "crate::host",
-    "crate::session",
-];
-
-#[test]
-fn pure_modules_know_no_runtime_process_clock_or_node() {
-    for module in PURE {
-        let mut files = list(&root().join(format!("src/{module}")));
-        files.push(root().join(format!("src/{module}.rs")));
-        let is_source = |path: &&PathBuf| {
-            path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs")
-        };
-        for path in files.iter().filter(is_source) {
-            let source = without_tests(&read(path));
-            for word in IMPURE {
-                assert!(!source.contains(word), "{} says {word}", path.display());
-            }
-        }
-    }
-}
-
 /// It compares pages; and the journal, which is rendered from records, is compared where that is done.
 #[test]
 fn only_the_support_of_the_scenarios_and_the_report_know_insta() {
@@ -133,7 +76,7 @@ fn no_scenario_uses_the_steps_of_another() {
     }
 }
 
-/// `cargo test promote` runs one test: it chooses by the whole path, in which the file's name is.
+/// `cargo test promote` compares with the whole path of a test, and the file's name is part of it.
 #[test]
 fn no_file_of_tests_has_a_name_with_a_test_in_it() {
     let sources: Vec<_> = scenarios().iter().map(|path| read(path)).collect();
@@ -210,8 +153,4 @@ fn list(folder: &Path) -> Vec<PathBuf> {
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn without_tests(source: &str) -> String {
-    source.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
 }

@@ -200,7 +200,7 @@ pub(crate) fn scenario(
     about: &str,
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
 ) {
-    // The cases of a test are in a module of their own, below the scenario's.
+    // The file, and the cases of a test, are modules below the scenario's.
     let mut modules = test.module.split("::");
     let module = modules.find(|name| name.starts_with("scenario_")).unwrap_or(test.module);
     let case = test.description.map_or(String::new(), |case| format!("_{case}"));

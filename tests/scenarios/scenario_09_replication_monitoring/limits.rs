@@ -156,8 +156,8 @@ fn health_check(#[context] test: Context) {
 
 /// From 19 on a walreceiver that tries to connect has a row, too.
 const RECEIVING: &str = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'";
-
 const NEWS: &str = "SELECT count(*) FROM pg_class WHERE relname = 'news'";
+
 const HEALTHY_PRIMARY: [&str; 8] = [
     "role OK",
     "streaming OK",
