@@ -111,6 +111,7 @@ impl Error {
     }
 
     /// Names what was being done more exactly than the one who failed could.
+    #[cfg(feature = "cli")]
     pub(crate) fn while_doing(mut self, act: impl Into<String>) -> Self {
         self.0.act = act.into();
         self

@@ -7,7 +7,7 @@
 //!   server                        └ synchronous.rs: how many standbys must confirm a commit
 //! ```
 
-mod finding;
+pub(crate) mod finding;
 mod judge;
 mod observation;
 mod observe;

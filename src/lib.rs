@@ -81,8 +81,6 @@ pub use cluster::{Cluster, catchup};
 pub use conf::Conf;
 pub use error::{Error, Result};
 pub use host::Host;
-#[cfg(feature = "container")]
-pub use host::engine::Engine;
 pub use host::script::{Endpoint, Script};
 pub use link::{Direction, Fault, Link};
 pub use node::freeze::Frozen;
@@ -92,12 +90,8 @@ pub use record::page;
 pub use record::{Notebook, Proof, ServerMessage};
 pub use session::Session;
 pub use settings::{HostChoice, Settings};
-#[cfg(feature = "container")]
-pub use site::image::Image;
-pub use site::installation::Installation;
+pub use site::Site;
 pub use site::leftover::Leftover;
-pub use site::survey::Survey;
-pub use site::{Site, Tell};
 pub use stat::sampler::{self, Sampler, Samples};
 pub use topology::{Standby, Topology};
 pub use version::Version;

@@ -191,6 +191,12 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
     environment("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
+/// `PATH` with these directories first.
+pub(crate) fn search_path_behind(first: &[PathBuf]) -> OsString {
+    let all = first.iter().cloned().chain(search_path());
+    std::env::join_paths(all).unwrap_or_else(|_| environment("PATH").unwrap_or_default())
+}
+
 /// What a server and its tools inherit from this process: enough to load their libraries, and
 /// nothing that changes what they do (no `PG…`, no `LC_…`, no `LANG`).
 pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
@@ -216,7 +222,7 @@ pub(crate) fn for_docker() -> impl Iterator<Item = (&'static str, OsString)> {
 /// Cargo's variables of the program that runs now, which a cargo started from it must not see:
 /// build scripts would run again at every switch.
 #[cfg(feature = "cli")]
-pub fn cargo_variables() -> Vec<OsString> {
+pub(crate) fn cargo_variables() -> Vec<OsString> {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
     let names = std::env::vars_os().map(|(name, _)| name);
     let of_cargo = |name: &OsString| {
@@ -230,7 +236,7 @@ pub fn cargo_variables() -> Vec<OsString> {
 /// libpq's variables, by the keyword of a connection string that each stands for (manual: libpq,
 /// Environment Variables).
 #[cfg(feature = "cli")]
-pub fn libpq() -> impl Iterator<Item = (&'static str, String)> {
+pub(crate) fn libpq() -> impl Iterator<Item = (&'static str, String)> {
     [
         ("PGHOST", "host"),
         ("PGHOSTADDR", "hostaddr"),

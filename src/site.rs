@@ -24,6 +24,7 @@ mod layer;
 pub(crate) mod leftover;
 #[cfg(feature = "container")]
 mod route;
+#[cfg(feature = "cli")]
 pub(crate) mod survey;
 pub(crate) mod template;
 
@@ -46,7 +47,7 @@ use crate::topology::PRIMARY;
 use crate::version::{NEWEST_KNOWN, Version};
 
 /// Hears, in a few words, how something goes that takes long.
-pub type Tell<'a> = dyn Fn(&str) + Sync + 'a;
+pub(crate) type Tell<'a> = dyn Fn(&str) + Sync + 'a;
 
 /// Where hosts come from, and why.
 #[derive(Clone, Debug)]
@@ -79,7 +80,8 @@ impl Site {
     }
 
     /// Chooses among what is there: nothing is pulled, and nothing is said.
-    pub(super) async fn there(settings: &Settings) -> Result<Self> {
+    #[cfg(feature = "cli")]
+    async fn there(settings: &Settings) -> Result<Self> {
         Self::find(settings, None).await
     }
 
@@ -241,7 +243,7 @@ impl Site {
                 Err(Error::missing("starting a container", "a template for local hosts"))
             }
             (Ground::Local(installation), _) => {
-                let guest = guest::installed(installation.path());
+                let guest = guest::installed(&installation.bin);
                 Local::create(guest, &self.settings, node).map(Host::from)
             }
         };

@@ -2,9 +2,11 @@
 //! is shown before it is run, and never without being told to.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::process::Stdio;
 
 use super::view::View;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
+use crate::host::program;
 use crate::settings::{HostChoice, Settings};
 use crate::site::Site;
 use crate::site::installation::Installation;
@@ -21,11 +23,26 @@ pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> R
     match command(settings).await {
         Some(line) if install || agreed(&nothing, &line).await => {
             let _ = writeln!(std::io::stderr(), "lab: {line}");
-            Installation::install(&line).await?;
+            run(&line).await?;
             view.show();
             Site::choose_telling(settings, &tell).await
         }
         _ => Err(nothing),
+    }
+}
+
+/// Runs the command; what it prints goes where this process's output goes.
+async fn run(line: &str) -> Result<()> {
+    let act = "installing PostgreSQL";
+    let mut sh = program::command("sh");
+    let status = sh.args(["-c", line]).stdin(Stdio::null()).kill_on_drop(true).status().await;
+    match status.map_err(|source| Error::io(act, source))? {
+        done if done.success() => Ok(()),
+        failed => {
+            let (line, output) = (line.to_owned(), String::new());
+            let status = failed.code().map(i64::from);
+            Err(Error::new(act, Why::Command { line, status, output }))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::engine::{self, Engine};
-use super::guest::{Guest, Programs};
+use super::guest::Guest;
 use super::script::{Endpoint, Output, Script};
 use super::switch;
 use crate::error::{Error, Result};
@@ -124,8 +124,8 @@ impl Container {
         let switch = arm(&engine, inner.id(), settings.keep).await?;
         engine.creations.is_armed();
         let (id, keep) = (inner.id().to_owned(), settings.keep);
-        let _switch = Mutex::new(switch);
-        Ok(Self { engine, id, inner: Some(inner), guest, published, _switch, keep })
+        let inner = Some(inner);
+        Ok(Self { engine, id, inner, guest, published, _switch: Mutex::new(switch), keep })
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -194,12 +194,11 @@ impl Container {
         let own = (self.guest.environment)(HOME);
         let environment = own.iter().chain(&script.environment);
         let environment = environment.map(|(name, value)| format!("{name}={value}")).collect();
-        let line = match &self.guest.programs {
-            Programs::In(directories) => {
-                format!("PATH=$PATH:{}; export PATH; {}", directories.join(":"), script.line)
-            }
-            Programs::Path(_) => script.line.clone(),
-        };
+        let programs = self.guest.programs.iter();
+        let path = programs.fold("PATH=$PATH".to_owned(), |path, programs| {
+            format!("{path}:{}", programs.display())
+        });
+        let line = format!("{path}; export PATH; {}", script.line);
         CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),

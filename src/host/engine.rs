@@ -27,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// A container engine that answers.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     pub(crate) docker: Docker,
     /// Its name and version, as it says.
     pub version: String,

@@ -1,7 +1,7 @@
 //! What runs on a host, as far as the host must know it. Whoever makes a host describes its guest;
 //! nothing here knows which program that is.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The server that a host is for.
 #[derive(Clone, Debug)]
@@ -10,21 +10,12 @@ pub(crate) struct Guest {
     pub(crate) port: u16,
     /// The file name of its Unix socket, in the home directory of the host.
     pub(crate) socket: String,
-    /// Where its programs are.
-    pub(crate) programs: Programs,
+    /// The directories of its programs: looked into before those of `PATH` on this machine, and after
+    /// them in an image.
+    pub(crate) programs: Vec<PathBuf>,
     /// Returns the variables of every script, given the home directory of the host.
     pub(crate) environment: fn(home: &str) -> Vec<(&'static str, String)>,
     /// What ends it whatever its state, as lines for `sh`: `$home` is the host's home directory, and
     /// `$3` is `now` where another process made it.
     pub(crate) quit: &'static str,
-}
-
-/// Where the programs of a guest are.
-#[derive(Clone, Debug)]
-pub(crate) enum Programs {
-    /// In these directories of an image, or in its `PATH`.
-    #[cfg(feature = "container")]
-    In(Vec<String>),
-    /// In this `PATH` of this machine.
-    Path(OsString),
 }

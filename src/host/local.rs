@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::account::Account;
-use super::guest::{Guest, Programs};
+use super::guest::Guest;
 use super::program;
 use super::script::{Endpoint, Output, Script};
 use super::switch::Switch;
@@ -90,10 +90,8 @@ impl Local {
     fn command(&self, script: &Script) -> Command {
         let mut command = program::command("sh");
         command.args(["-c", &script.line]).env_clear().envs(settings::inherited());
-        if let Programs::Path(path) = &self.guest.programs {
-            command.env("PATH", path);
-        }
         command
+            .env("PATH", settings::search_path_behind(&self.guest.programs))
             .envs((self.guest.environment)(&self.home.display().to_string()))
             .envs(script.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.join("data"))

@@ -141,10 +141,8 @@ pub struct Begin {
 }
 
 impl Begin {
-    /// Creates the head of a record of this page, in the current format, on a server of this version.
-    ///
-    /// The other fields are what a record says that knows nothing more: no text, no host, beside other
-    /// tests, at the second 0. Set those that are known.
+    /// Creates the head of a record of this page, in the current format, on a server of this version. All
+    /// else is what a record says that knows nothing more; the methods below say more.
     pub fn new(page: impl Into<String>, postgres: impl Into<String>) -> Self {
         Self {
             format: FORMAT,
@@ -156,5 +154,29 @@ impl Begin {
             started: 0,
             place: String::new(),
         }
+    }
+
+    /// Says what the exercise shows and how.
+    #[must_use]
+    pub fn about(self, about: impl Into<String>) -> Self {
+        Self { about: about.into(), ..self }
+    }
+
+    /// Says where it runs: the kind of host, and the machine with what the servers run on there.
+    #[must_use]
+    pub fn at(self, host: impl Into<String>, place: impl Into<String>) -> Self {
+        Self { host: host.into(), place: place.into(), ..self }
+    }
+
+    /// Says that the exercise runs by itself.
+    #[must_use]
+    pub fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
+    }
+
+    /// Says when it began, in seconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn started(self, seconds: u64) -> Self {
+        Self { started: seconds, ..self }
     }
 }

@@ -1,9 +1,9 @@
 //! PostgreSQL as the guest of a host: its port, its socket, its variables, and how it is ended whatever
 //! its state. Nothing here starts a server.
 
-use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use crate::host::guest::{Guest, Programs};
+use crate::host::guest::Guest;
 
 /// The port every server listens on: inside its container, or as part of its socket's name.
 const PORT: u16 = 5432;
@@ -40,9 +40,9 @@ fi
 each KILL
 "#;
 
-/// Describes a server whose programs this `PATH` of this machine has.
-pub(super) fn installed(path: OsString) -> Guest {
-    described(Programs::Path(path))
+/// Describes a server whose programs are in this directory of this machine.
+pub(super) fn installed(programs: &Path) -> Guest {
+    described(vec![programs.to_owned()])
 }
 
 /// Describes a server of this major version in a container: where the packages of Debian and of the
@@ -50,7 +50,7 @@ pub(super) fn installed(path: OsString) -> Guest {
 #[cfg(feature = "container")]
 pub(super) fn in_image(major: u16) -> Guest {
     let places = ["/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin"];
-    described(Programs::In(places.map(|place| place.replace("{}", &major.to_string())).to_vec()))
+    described(places.map(|place| place.replace("{}", &major.to_string()).into()).to_vec())
 }
 
 /// Returns the file name of a server's Unix socket (manual: `unix_socket_directories`).
@@ -63,7 +63,7 @@ pub(super) fn quit() -> &'static str {
     QUIT
 }
 
-fn described(programs: Programs) -> Guest {
+fn described(programs: Vec<PathBuf>) -> Guest {
     Guest { port: PORT, socket: socket(), programs, environment, quit: QUIT }
 }
 

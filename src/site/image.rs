@@ -27,7 +27,7 @@ const PULL: Duration = Duration::from_secs(300);
 
 /// An image with PostgreSQL's programs in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// The image's name without its tag.
     pub name: String,
     /// Its tag.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use nix::unistd::Uid;
 
-use crate::error::{Error, Result, Why};
+use crate::error::{Error, Result};
 use crate::host::program;
 use crate::settings::{self, Settings};
 use crate::version::Version;
@@ -27,7 +27,7 @@ const USUAL_PLACES: [(&str, &str); 6] = [
 
 /// One installed PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
+pub(crate) struct Installation {
     /// The directory of its programs.
     pub bin: PathBuf,
     /// Its version.
@@ -37,7 +37,7 @@ pub struct Installation {
 impl Installation {
     /// The installation that the settings ask for: of the version they name, or else the newest
     /// stable one.
-    pub async fn find(settings: &Settings) -> Result<Self> {
+    pub(crate) async fn find(settings: &Settings) -> Result<Self> {
         let installed = Self::all(settings).await;
         let fits = |found: &&Self| match &settings.version {
             Some(wanted) => found.version.major() == wanted.major(),
@@ -50,7 +50,7 @@ impl Installation {
     }
 
     /// Every installation there is, each once. With `LAB_PG_BIN` only that one.
-    pub async fn all(settings: &Settings) -> Vec<Self> {
+    pub(crate) async fn all(settings: &Settings) -> Vec<Self> {
         let places = match &settings.bin {
             Some(bin) => vec![bin.clone()],
             None => [settings::search_path(), usual_places()].concat(),
@@ -76,9 +76,7 @@ impl Installation {
 
     /// `PATH` with these programs first.
     pub(crate) fn path(&self) -> OsString {
-        let others = settings::search_path();
-        let all = std::iter::once(self.bin.clone()).chain(others);
-        std::env::join_paths(all).unwrap_or_else(|_| self.bin.clone().into_os_string())
+        settings::search_path_behind(std::slice::from_ref(&self.bin))
     }
 
     fn missing(settings: &Settings, installed: &[Self]) -> Error {
@@ -105,7 +103,7 @@ impl Installation {
 
     /// The command line that installs PostgreSQL here, of the version that the settings name; none
     /// where no package manager is known.
-    pub fn how_to_install(settings: &Settings) -> Option<String> {
+    pub(crate) fn how_to_install(settings: &Settings) -> Option<String> {
         let there =
             |program: &str| settings::search_path().iter().any(|dir| dir.join(program).exists());
         let major = settings.version.as_ref().map(Version::major);
@@ -114,21 +112,6 @@ impl Installation {
         match manager != "brew" && !Uid::effective().is_root() {
             true => Some(format!("sudo sh -c '{line}'")),
             false => Some(line),
-        }
-    }
-
-    /// Runs such a command line; what it says goes where this process's words go.
-    pub async fn install(line: &str) -> Result<()> {
-        let act = "installing PostgreSQL";
-        let mut sh = program::command("sh");
-        let status = sh.args(["-c", line]).stdin(Stdio::null()).kill_on_drop(true).status().await;
-        match status.map_err(|source| Error::io(act, source))? {
-            done if done.success() => Ok(()),
-            failed => {
-                let (line, output) = (line.to_owned(), String::new());
-                let status = failed.code().map(i64::from);
-                Err(Error::new(act, Why::Command { line, status, output }))
-            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 
 /// What was found.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The container engine, or why there is none.
     #[cfg(feature = "container")]
     pub engine: Result<Arc<Engine>>,
@@ -39,7 +39,7 @@ pub struct Survey {
 
 impl Survey {
     /// Looks at everything that there is.
-    pub async fn of(settings: &Settings) -> Self {
+    pub(crate) async fn of(settings: &Settings) -> Self {
         #[cfg(feature = "container")]
         let containers = Containers::of_process().await;
         #[cfg(feature = "container")]

@@ -123,7 +123,7 @@ fn the_library_names_no_exercise() {
         let path = root.join(&name).with_extension("rs");
         let text = fs::read_to_string(&path).unwrap_or_default();
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let named = text.match_indices("@").filter(|(at, _)| {
+        let named = text.match_indices('@').filter(|(at, _)| {
             let before = text.get(at.saturating_sub(3)..*at).unwrap_or_default();
             before.starts_with('"') && before.bytes().skip(1).all(|byte| byte.is_ascii_digit())
         });
@@ -155,7 +155,8 @@ impl Sources {
                 match path.is_dir() {
                     true => folders.push(path),
                     false if path.extension().is_some_and(|end| end == "rs") => {
-                        let name = path.strip_prefix(&root).unwrap().with_extension("");
+                        let name = path.with_extension("");
+                        let name = name.strip_prefix(&root).unwrap_or(&name);
                         names.insert(name.to_string_lossy().into_owned());
                     }
                     false => {}
@@ -165,16 +166,17 @@ impl Sources {
         let is_test = |name: &String| name.ends_with("/tests");
         let names: BTreeSet<_> = names.into_iter().filter(|name| !is_test(name)).collect();
         let read = |name: &String| {
-            let text = fs::read_to_string(root.join(name).with_extension("rs")).unwrap();
+            let text = fs::read_to_string(root.join(name).with_extension("rs"));
+            let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
             (name.clone(), File::parse(name, &text, &names))
         };
         Self { files: names.iter().map(read).collect() }
     }
 
     /// A shortest path from a file to every file that it reaches, itself included.
-    fn paths_from<'a>(&'a self, file: &'a String) -> Vec<Vec<&'a str>> {
+    fn paths_from<'a>(&'a self, file: &'a str) -> Vec<Vec<&'a str>> {
         let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut queue = vec![vec![file.as_str()]];
+        let mut queue = vec![vec![file]];
         while !queue.is_empty() {
             let mut next = Vec::new();
             for path in queue {
@@ -192,7 +194,7 @@ impl Sources {
     }
 
     /// A circle through a file, if there is one.
-    fn circle(&self, file: &String) -> Option<String> {
+    fn circle(&self, file: &str) -> Option<String> {
         let back = |path: &Vec<&str>| {
             let last = path.last().and_then(|last| self.files.get(*last));
             last.is_some_and(|last| last.imports.contains(file))
@@ -245,12 +247,12 @@ impl Reader<'_> {
                 group.items.iter().for_each(|tree| self.tree(before, tree));
             }
             UseTree::Name(name) => {
-                self.path(&[before.as_slice(), &[name.ident.to_string()]].concat())
+                self.path(&[before.as_slice(), &[name.ident.to_string()]].concat());
             }
             UseTree::Rename(name) => {
                 self.path(&[before.as_slice(), &[name.ident.to_string()]].concat());
             }
-            UseTree::Glob(_) => self.path(before),
+            UseTree::Glob(_) => self.path(&[before.as_slice(), &["*".to_owned()]].concat()),
         }
     }
 
@@ -282,8 +284,8 @@ impl Reader<'_> {
 
     fn path(&mut self, path: &[String]) {
         let joined = path.join("::");
-        let named = |word: &&str| joined == **word || joined.starts_with(&format!("{word}::"));
-        self.file.impure.extend(IMPURE.into_iter().filter(|word| named(&word)));
+        let named = |word: &str| joined == word || joined.starts_with(&format!("{word}::"));
+        self.file.impure.extend(IMPURE.into_iter().filter(|word| named(word)));
         if let Some(target) = self.target(path).filter(|target| target != self.name) {
             self.file.imports.insert(target);
         }
@@ -295,14 +297,13 @@ impl Reader<'_> {
             "lib" | "main" => Vec::new(),
             name => name.split('/').map(str::to_owned).collect(),
         };
-        let (first, rest) = path.split_first()?;
+        // A visibility such as `pub(super)` is no path to anything.
+        let (first, rest) = path.split_first().filter(|(_, rest)| !rest.is_empty())?;
         let mut full = match first.as_str() {
             "crate" => Vec::new(),
             "self" => own,
             "super" => own.split_last()?.1.to_vec(),
-            child if self.children.contains(child) && !rest.is_empty() => {
-                [own, vec![child.to_owned()]].concat()
-            }
+            child if self.children.contains(child) => [own, vec![child.to_owned()]].concat(),
             _ => return None,
         };
         for part in rest {

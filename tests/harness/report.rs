@@ -61,11 +61,8 @@ fn a_hostile_record_is_text() {
         Event::Learn { sentence: text(), because: vec![text()] },
         Event::End(replication_lab::record::Outcome::Passed),
     ];
-    let head = changed(begin(&page(hostile), "17"), |begin| {
-        (begin.about, begin.place, begin.host) = (text(), text(), text());
-    });
-    let named = begin("scenario_01_replication_lag@bulk_inserts", "17");
-    let named = changed(named, |begin| begin.about = text());
+    let head = begin(&page(hostile), "17").about(text()).at(text(), text());
+    let named = begin("scenario_01_replication_lag@bulk_inserts", "17").about(text());
     let records = [record(&head, events.clone()), record(&named, events)];
     let Report { html, journal, plots } = render(&records).unwrap();
     for word in ["<script", "<img", "href=\"javascript", "href=\"http"] {
@@ -128,9 +125,7 @@ fn all_exercises_make_a_scenario() {
 fn the_journal_takes_the_newest_version() {
     let page = "scenario_04_manual_failover@promote";
     let run = |postgres: &str, host: &str, alone: bool, started: u64, value: &str| {
-        let begin = changed(begin(page, postgres), |begin| {
-            (begin.host, begin.alone, begin.started) = (host.to_owned(), alone, started);
-        });
+        let begin = begin(page, postgres).at(host, "somewhere").alone(alone).started(started);
         let value = Fact::Text(value.to_owned());
         let fact = Event::Fact { name: "rows of 1000 that are there".to_owned(), value };
         record(&begin, [fact, Event::End(replication_lab::record::Outcome::Passed)])
@@ -172,7 +167,8 @@ fn records_that_cannot_be_read_are_named() {
         let records = directory();
         let out = records.path().join("report");
         let none = run(records.path(), &out)?;
-        let newer = changed(begin("scenario_01_x@y", "17.5"), |begin| begin.format = FORMAT + 1);
+        let mut newer = begin("scenario_01_x@y", "17.5");
+        newer.format = FORMAT + 1;
         let (file, text) = record(&newer, []);
         std::fs::write(records.path().join(&file), text)?;
         let refused = run(records.path(), &out)?;
@@ -240,19 +236,8 @@ fn page(test: &str) -> String {
 }
 
 fn begin(page: &str, postgres: &str) -> Begin {
-    let mut begin = Begin::new(page, postgres);
-    begin.about = "What it is about".to_owned();
-    begin.host = "local".to_owned();
-    begin.alone = true;
-    begin.started = 1_795_622_763;
-    begin.place = "somewhere".to_owned();
-    begin
-}
-
-/// The head of a record, changed.
-fn changed(mut begin: Begin, change: impl FnOnce(&mut Begin)) -> Begin {
-    change(&mut begin);
-    begin
+    let begin = Begin::new(page, postgres).about("What it is about").at("local", "somewhere");
+    begin.alone(true).started(1_795_622_763)
 }
 
 fn record(begin: &Begin, events: impl IntoIterator<Item = Event>) -> (String, String) {

@@ -42,12 +42,11 @@ impl Lab {
         if site.settings().driver == Driver::Lab {
             std::thread::spawn(end_with_the_driver);
         }
-        let mut begin = Begin::new(name, site.version().to_string());
-        about.clone_into(&mut begin.about);
-        site.kind().clone_into(&mut begin.host);
-        begin.alone = site.settings().driver != Driver::Cargo;
-        begin.started = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-        begin.place = site.place();
+        let begin = Begin::new(name, site.version().to_string())
+            .about(about)
+            .at(site.kind(), site.place())
+            .alone(site.settings().driver != Driver::Cargo)
+            .started(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
         let file = record::file_name(name, site.version().major(), site.kind());
         let book = Notebook::create(&site.settings().records.join(file), begin)?;
         Ok(Self { book, site, clusters: Mutex::default() })

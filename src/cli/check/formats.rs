@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::health::{Figure, Finding, Severity, Unit, worst};
+use crate::health::finding::{Figure, Finding, Severity, Unit, worst};
 
 /// How the result is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -202,7 +202,7 @@ fn help_of(figure: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Levels;
+    use crate::health::finding::Levels;
 
     fn finding(name: &'static str, severity: Severity, subject: Option<&str>) -> Finding {
         let levels = Some(Levels { info: Some(1), warning: 10, critical: 100 });

@@ -3,8 +3,8 @@
 
 use super::super::summary;
 use super::seen::{Look, Pulse, Seen};
-use crate::record::Reading;
-use crate::stat::{Replication, Slot};
+use crate::record::reading::Reading;
+use crate::stat::rows::{Replication, Slot};
 use crate::wal::bytes_between;
 
 /// A node, and all that is known of it.
@@ -164,7 +164,7 @@ fn none() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stat::Position;
+    use crate::stat::rows::Position;
     use crate::wal::{Lsn, Timeline};
 
     fn look(in_recovery: bool, timeline: u32, lsn: u64) -> Look {

@@ -1,7 +1,7 @@
 //! What is known of a server: what it said last, and whether it still answers. Plain data and the
 //! questions on it; `watch` asks the servers.
 
-use crate::stat::{Position, Replication, Slot};
+use crate::stat::rows::{Position, Replication, Slot};
 use crate::wal::Timeline;
 
 /// What a server said at one moment.
