@@ -3,7 +3,7 @@
 //! are told, its primary is killed at a moment that nobody chose, its standby is promoted while the
 //! writers look for it, and what that has is compared with the ledger.
 //!
-//! Prints a line for each crash, and the sum. The exit code is 1 when an order is lost, there twice, or
+//! Prints a line for each crash, and the sum. The exit code is 1 when an order is lost, duplicated, or
 //! there though it failed, and when something goes wrong; 2 when the number is not understood. It never
 //! tells what a power loss would do: what a killed server had written is in the page cache and stays.
 
@@ -35,7 +35,7 @@ struct Tally {
     recovered: u64,
     lost: u64,
     unexpected: u64,
-    twice: u64,
+    duplicated: u64,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -82,7 +82,7 @@ async fn crash(site: &Site) -> Result<Tally> {
     let ledger = writers.stop().await?;
     // The old primary stays down, so the only server that takes writes has the newest timeline.
     let verdict = ledger.compare(orders(&pair.client(ReadWrite).await?).await?);
-    let [lost, unexpected, twice] = verdict.wrong();
+    let [lost, unexpected, duplicated] = verdict.wrong();
     if let Some(pair) = Arc::into_inner(pair) {
         pair.stop().await?;
     }
@@ -92,7 +92,7 @@ async fn crash(site: &Site) -> Result<Tally> {
         recovered: verdict.recovered.len() as u64,
         lost,
         unexpected,
-        twice,
+        duplicated,
     })
 }
 
@@ -104,21 +104,21 @@ impl Tally {
             recovered: self.recovered + other.recovered,
             lost: self.lost + other.lost,
             unexpected: self.unexpected + other.unexpected,
-            twice: self.twice + other.twice,
+            duplicated: self.duplicated + other.duplicated,
         }
     }
 
     fn is_right(self) -> bool {
-        [self.lost, self.unexpected, self.twice] == [0; 3]
+        [self.lost, self.unexpected, self.duplicated] == [0; 3]
     }
 
     fn told(self) -> String {
-        let Self { acked, unknown, recovered, lost, unexpected, twice } = self;
+        let Self { acked, unknown, recovered, lost, unexpected, duplicated } = self;
         let told =
             format!("acked {acked}, unknown {unknown} ({recovered} of them there), lost {lost}");
-        match (unexpected, twice) {
+        match (unexpected, duplicated) {
             (0, 0) => told,
-            _ => told + &format!(", unexpected {unexpected}, twice {twice}"),
+            _ => told + &format!(", unexpected {unexpected}, duplicated {duplicated}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{error, fmt, io};
 
 use tokio_postgres::error::SqlState;
 
-use crate::record::server_message::ServerMessage;
+use crate::server_message::ServerMessage;
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

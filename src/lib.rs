@@ -60,6 +60,7 @@ mod password;
 pub mod record;
 #[cfg(feature = "cli")]
 pub mod report;
+mod server_message;
 mod session;
 pub mod settings;
 mod site;
@@ -87,7 +88,8 @@ pub use node::freeze::Frozen;
 pub use node::{Node, Shutdown};
 pub use password::Password;
 pub use record::page;
-pub use record::{Notebook, Proof, ServerMessage};
+pub use record::{Notebook, Proof};
+pub use server_message::ServerMessage;
 pub use session::Session;
 pub use settings::{HostChoice, Settings};
 pub use site::Site;

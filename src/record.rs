@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   notebook.rs    what a scenario writes into while it runs: appends to the record's file
-//!   event.rs       what can happen; fact.rs, reading.rs, server_message.rs: what events are made of
+//!   event.rs       what can happen; fact.rs, reading.rs: what events are made of
 //!   format.rs      the file: its name, its version, reading it (older.rs: older versions)
 //!   page.rs        a record as a page, for people who review
 //! ```
@@ -30,11 +30,9 @@ pub(crate) mod notebook;
 mod older;
 pub mod page;
 pub(crate) mod reading;
-pub(crate) mod server_message;
 
 pub use self::event::{Begin, Entry, Event, FORMAT, Outcome};
 pub use self::fact::Fact;
 pub use self::format::{Record, file_name};
 pub use self::notebook::{Notebook, Proof};
 pub use self::reading::Reading;
-pub use self::server_message::{ServerMessage, normalise};

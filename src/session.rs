@@ -15,7 +15,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Socke
 use crate::error::{Error, Result, Why};
 use crate::record::event::Event;
 use crate::record::notebook::Notebook;
-use crate::record::server_message::ServerMessage;
+use crate::server_message::ServerMessage;
 use crate::settings;
 
 /// How long a connection may take to come about, before `LAB_TIMEOUT` multiplies it. A frozen

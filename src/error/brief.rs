@@ -69,7 +69,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::record::server_message::ServerMessage;
+    use crate::server_message::ServerMessage;
 
     const LOG: &str = "2026-01-01 00:00:00.000 UTC [7] FATAL:  could not open file \"x\"\n\
                        2026-01-01 00:00:00.001 UTC [8] FATAL:  the database system is starting up\n\

@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::error::Result;
-use crate::record::server_message::ServerMessage;
+use crate::server_message::ServerMessage;
 use crate::wait::{PATIENCE, Seen, until};
 
 /// How many lines of a log an error shows.

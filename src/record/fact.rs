@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
-use super::server_message::ServerMessage;
+use crate::server_message::ServerMessage;
 use crate::wal::Timeline;
 
 /// The value of a fact.

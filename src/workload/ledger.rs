@@ -44,13 +44,13 @@ pub struct Verdict {
     /// Found, and its outcome unknown: nobody was told a wrong thing.
     pub recovered: Vec<i64>,
     /// Found more than once.
-    pub twice: Vec<i64>,
+    pub duplicated: Vec<i64>,
 }
 
 impl Verdict {
-    /// How many rows are lost, unexpected, and there twice: what must be nothing at all.
+    /// How many rows are lost, unexpected and duplicated: what must be nothing at all.
     pub fn wrong(&self) -> [u64; 3] {
-        [&self.lost, &self.unexpected, &self.twice].map(|ids| ids.len() as u64)
+        [&self.lost, &self.unexpected, &self.duplicated].map(|ids| ids.len() as u64)
     }
 }
 
@@ -109,11 +109,11 @@ impl Ledger {
         let ids = |outcome| self.with(outcome).map(|attempt| attempt.id).collect::<BTreeSet<_>>();
         let (acked, unknown) = (ids(Outcome::Acked), ids(Outcome::Unknown));
         let mut seen = BTreeSet::new();
-        let twice = found.into_iter().filter(|id| !seen.insert(*id)).collect();
+        let duplicated = found.into_iter().filter(|id| !seen.insert(*id)).collect();
         let unacked = seen.difference(&acked).copied();
         let (recovered, unexpected) = unacked.partition(|id| unknown.contains(id));
         let lost = acked.difference(&seen).copied().collect();
-        Verdict { lost, unexpected, recovered, twice }
+        Verdict { lost, unexpected, recovered, duplicated }
     }
 
     fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Attempt> {
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(verdict.lost, [2]);
         assert_eq!(verdict.unexpected, [3, 9]);
         assert_eq!(verdict.recovered, [4]);
-        assert_eq!(verdict.twice, [1]);
+        assert_eq!(verdict.duplicated, [1]);
         assert_eq!(verdict.wrong(), [1, 2, 1]);
         assert_eq!(ledger.count(Outcome::Unknown), 2);
         assert_eq!(ledger.compare([1, 2]), Verdict::default());

@@ -19,6 +19,7 @@ use syn::{Attribute, Item, UseTree};
 const PURE: &[&str] = &[
     "conf",
     "topology",
+    "server_message",
     "version",
     "wal",
     "stat/rows",
@@ -27,7 +28,6 @@ const PURE: &[&str] = &[
     "record/format",
     "record/page",
     "record/reading",
-    "record/server_message",
     "workload/ledger",
     "report",
     "report/",

@@ -11,7 +11,7 @@ use tokio_postgres::error::{DbError, SqlState};
 /// What a server said: the SQLSTATE and message of an error or a notice, or the message of a log line.
 ///
 /// Two messages are equal when PostgreSQL said the same for the same reason; LSNs, WAL segments, system
-/// identifiers and process ids do not count, they have been through [`normalise`].
+/// identifiers and process ids do not count: a placeholder such as `‹lsn›` stands in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerMessage {
     code: Option<SqlState>,
@@ -68,7 +68,7 @@ fn after_prefix(line: &str) -> &str {
 
 /// Puts a placeholder where PostgreSQL prints what differs from run to run: `‹segment›`,
 /// `‹lsn›`, `‹identifier›` (a system identifier) and `‹pid›`.
-pub fn normalise(text: &str) -> Cow<'_, str> {
+fn normalise(text: &str) -> Cow<'_, str> {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
             (r"\b[0-9A-F]{24}\b", "‹segment›"),
