@@ -87,7 +87,7 @@ fn standby_signal(#[context] test: Context) {
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary with two standbys, one of them made with pg_basebackup -R");
         let pair = lab.start(Topology::pair().standby("standby2")).await?;
-        let (primary, standby) = (pair.primary(), pair.standby()?);
+        let (primary, standby) = (pair.primary(), pair.node("standby1")?);
         let writer = primary.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         standby.stop(Shutdown::Fast).await?;
