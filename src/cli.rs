@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Command};
+use self::arguments::{Arguments, Command, Options};
 use self::failure::Result;
 
 /// Does what the command line says. Returns the exit code of the process.
@@ -68,6 +68,9 @@ async fn run_command(arguments: Arguments) -> Result<ExitCode> {
     let run = Command::Run { scenarios: Vec::new(), options: arguments.options };
     match arguments.command.unwrap_or(run) {
         Command::Run { scenarios, options } => run::run(&scenarios, &options).await,
+        Command::Accept { scenarios, location } => {
+            run::run(&scenarios, &Options::accepting(location)).await
+        }
         Command::Report { records, out } => Ok(report::run(records, out.as_deref())?),
         Command::Check(options) => Ok(check::run(&options).await),
         Command::Up(shape) => up::run(&shape).await.map(|()| ExitCode::SUCCESS),

@@ -40,6 +40,15 @@ impl Conf {
         self
     }
 
+    /// Returns the names of the settings in the lines that a person wrote, in lower case.
+    pub(crate) fn names_in_lines(&self) -> Vec<String> {
+        let names = self.lines.lines().map(|line| {
+            let is_name = |c: &char| c.is_ascii_alphanumeric() || "_.".contains(*c);
+            line.trim_start().chars().take_while(is_name).collect::<String>().to_ascii_lowercase()
+        });
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
     /// The lines of the file.
     ///
     /// ```
@@ -90,6 +99,12 @@ mod tests {
         assert_eq!(conf.lines(), "fsync = 'on'\nport = '5432'\nfsync = 'off'\n");
         let conf = conf.with_lines("fsync = on # mine\n").set("port", 1);
         assert!(conf.lines().ends_with("port = '1'\nfsync = on # mine\n"));
+    }
+
+    #[test]
+    fn the_names_in_a_person_s_lines() {
+        let conf = Conf::new().with_lines("  Fsync=on\n# note\n\nauto_explain.log_nested on\n");
+        assert_eq!(conf.names_in_lines(), ["fsync", "auto_explain.log_nested"]);
     }
 
     #[test]

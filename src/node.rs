@@ -2,12 +2,14 @@
 //! statistics, waits and workloads are elsewhere; a node never knows which server it follows.
 //!
 //! ```text
-//!   log.rs      what it has logged, and waiting for a line of that
-//!   setting.rs  a setting changed while it runs
-//!   freeze.rs   a server, or one kind of its processes, that does not run
-//!   fence.rs    an old primary kept from taking writes
+//!   log.rs             what it has logged, and waiting for a line of that
+//!   configuration.rs   what its configuration files set, for the notebook
+//!   setting.rs         a setting changed while it runs
+//!   freeze.rs          a server, or one kind of its processes, that does not run
+//!   fence.rs           an old primary kept from taking writes
 //! ```
 
+mod configuration;
 mod fence;
 pub(crate) mod freeze;
 mod log;
@@ -18,6 +20,7 @@ use std::time::Instant;
 
 use tokio_postgres::Config;
 
+use self::configuration::Shown;
 use crate::conf::Conf;
 use crate::error::{Error, Result, Why};
 use crate::host::Host;
@@ -48,6 +51,7 @@ pub struct Node {
     password: Password,
     notebook: Notebook,
     launches: AtomicU32,
+    shown: Shown,
 }
 
 /// How a server is told to stop (manual: Shutting Down the Server).
@@ -72,13 +76,21 @@ impl Shutdown {
 }
 
 impl Node {
-    pub(crate) fn new(name: &str, host: Host, password: &Password, notebook: &Notebook) -> Self {
+    /// Describes a server that is not started yet; `conf` is what the person's own lines stand in.
+    pub(crate) fn new(
+        name: &str,
+        host: Host,
+        password: &Password,
+        conf: &Conf,
+        notebook: &Notebook,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             host,
             password: password.clone(),
             notebook: notebook.clone(),
             launches: AtomicU32::new(0),
+            shown: Shown::with_lab_conf(conf),
         }
     }
 
@@ -135,14 +147,16 @@ impl Node {
     pub(crate) async fn launch(&self) -> Result<()> {
         let launch = self.launches.fetch_add(1, Ordering::Relaxed) + 1;
         let line = "postgres -D \"$PGDATA\" >>../log 2>&1";
-        self.note_command(&format!("{line} &"));
+        self.note_command(&format!("{line} &"), Vec::new());
         let script = Script::new(format!("{line}; echo $? >../exit.{launch}"));
         self.host.spawn(&script).await.map_err(|error| error.on(&self.name))
     }
 
-    /// Waits until the server takes connections; ends at once when the server has ended.
+    /// Waits until the server takes connections, and records the settings it came up with; ends at once
+    /// when the server has ended.
     pub(crate) async fn ready(&self) -> Result<()> {
-        self.ready_for(&self.password).await.map(drop)
+        let session = self.ready_for(&self.password).await?;
+        self.record_settings(&session).await
     }
 
     /// The same with a password that may not be this node's yet, and gives the session.
@@ -237,7 +251,7 @@ impl Node {
     }
 
     pub(crate) async fn run_recorded(&self, line: &str, script: &Script) -> Result<String> {
-        self.note_command(line);
+        self.note_command(line, configuration::shown_variables(line, &script.environment));
         self.host.run(script).await.map_err(|error| error.on(&self.name))
     }
 
@@ -300,8 +314,9 @@ impl Node {
         &self.notebook
     }
 
-    fn note_command(&self, line: &str) {
-        self.notebook.note(Event::Command { node: self.name.clone(), line: line.to_owned() });
+    fn note_command(&self, line: &str, with: Vec<(String, String)>) {
+        let (node, line) = (self.name.clone(), line.to_owned());
+        self.notebook.note(Event::Command { node, line, with });
     }
 }
 

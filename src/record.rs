@@ -5,7 +5,7 @@
 //!   notebook.rs    what a scenario writes into while it runs: appends to the record's file
 //!   event.rs       what can happen; fact.rs, reading.rs: what events are made of
 //!   format.rs      the file: its name, its version, reading it (older.rs: older versions)
-//!   page.rs        a record as a page, for people who review
+//!   page.rs        a record as a page, for people who review (servers.rs: its servers' settings)
 //! ```
 //!
 //! # Format
@@ -30,8 +30,9 @@ pub(crate) mod notebook;
 mod older;
 pub mod page;
 pub(crate) mod reading;
+mod servers;
 
-pub use self::event::{Begin, Entry, Event, FORMAT, Outcome};
+pub use self::event::{Begin, Entry, Event, FORMAT, Outcome, Setting};
 pub use self::fact::Fact;
 pub use self::format::{Record, file_name};
 pub use self::notebook::{Notebook, Proof};

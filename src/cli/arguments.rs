@@ -53,6 +53,19 @@ pub(super) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Run scenarios and accept their pages as they are: write them into `snapshots`
+    #[command(after_help = "Examples:
+  cargo lab accept promote                 then read: git diff snapshots/
+  cargo lab accept --pg 18 scenario_05     the pages of PostgreSQL 18
+
+A page holds from its version on: snapshots/README.md says when a version gets a page of its own.")]
+    Accept {
+        /// Those with one of these in their name, such as `scenario_04@promote`
+        #[arg(required = true)]
+        scenarios: Vec<String>,
+        #[command(flatten)]
+        location: Location,
+    },
     /// Render the report again, from records alone: one page of HTML, and the journal in Markdown
     #[command(after_help = "Examples:
   cargo lab report                         of the records in target/lab
@@ -142,14 +155,24 @@ pub(super) struct Options {
     /// Install PostgreSQL first, where neither a container engine nor an installation serves
     #[arg(long)]
     pub(super) install: bool,
+    /// Are the pages of this run accepted as they are? (`lab accept`)
+    #[arg(skip)]
+    accept: bool,
 }
 
 impl Options {
+    /// Returns the options of a run that accepts its pages.
+    pub(super) fn accepting(location: Location) -> Self {
+        let (scale, keep, pause, quiet, install) = (None, false, false, false, false);
+        Self { location, scale, keep, pause, quiet, install, accept: true }
+    }
+
     /// The settings that these options stand for.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let given = [
             ("LAB_SCALE", self.scale.clone()),
             ("LAB_KEEP", self.keep.then(|| "1".to_owned())),
+            ("INSTA_UPDATE", self.accept.then(|| "always".to_owned())),
             ("LAB_DRIVER", Some(if self.pause { "person" } else { "lab" }.to_owned())),
         ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));

@@ -129,8 +129,8 @@ impl Suite {
     }
 
     fn spawn(&self, mut command: Command, environment: &[(&str, String)]) -> Result<Child> {
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.env("INSTA_UPDATE", "no").env("INSTA_FORCE_PASS", "0");
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.spawn().map_err(|source| {
             let act = format!("running {}", self.program.display());
             Failure::io(act, source, "cargo clean, and again")

@@ -63,7 +63,7 @@ impl Cluster {
             .map(|(name, filled)| site.host(name, Some(&template).filter(|_| *filled)).boxed());
         let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>>>()?;
         let nodes: Vec<_> = std::iter::zip(&names, hosts)
-            .map(|((name, _), host)| Node::new(name, host, &passwords.superuser, notebook))
+            .map(|((name, _), host)| Node::new(name, host, &passwords.superuser, &conf, notebook))
             .collect();
         let notebook = notebook.clone();
         let topology = topology.clone();

@@ -55,12 +55,24 @@ pub enum Event {
         /// What it is for.
         title: String,
     },
+    /// What a server's configuration files set, read from the server after a start: all settings at its
+    /// first start, later those that have changed.
+    Settings {
+        /// The node's name.
+        node: String,
+        /// The settings, by name.
+        settings: Vec<Setting>,
+    },
     /// A command line, as run on a node.
     Command {
         /// The node's name.
         node: String,
         /// The line as a person would type it there.
         line: String,
+        /// The variables that the line needs, and their values; passwords, addresses and ports are
+        /// replaced by placeholders.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<(String, String)>,
     },
     /// A statement, as sent to a node.
     Sql {
@@ -105,6 +117,19 @@ pub enum Event {
     },
     /// The last line. A record without it is that of a run that was killed.
     End(Outcome),
+}
+
+/// A setting of a server's configuration files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value as `SHOW` shows it, with placeholders for what differs from run to run; null where the
+    /// files no longer set it.
+    pub value: Option<String>,
+    /// Does it come from the person's `LAB_CONF`?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lab_conf: bool,
 }
 
 /// How an exercise ended.

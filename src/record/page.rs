@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::event::{Entry, Event};
 use super::reading::Reading;
+use super::servers::Servers;
 
 /// Renders the page of a record. One row is one line, so that a diff shows what changed.
 pub fn render(entries: &[Entry]) -> String {
@@ -30,6 +31,9 @@ struct Page {
     figures: bool,
     last_step: usize,
     typed: HashSet<String>,
+    servers: Servers,
+    /// The lines about the settings of the cluster before.
+    settings: Vec<String>,
     provisioning: bool,
     steps: usize,
     learned: bool,
@@ -53,12 +57,35 @@ impl Page {
             }
             Event::Provision { topology } => {
                 self.provisioning = true;
+                self.servers = Servers::default();
                 self.line(&format!("- cluster: {topology}"));
             }
-            Event::Ready { .. } => self.provisioning = false,
+            Event::Ready { .. } => {
+                self.provisioning = false;
+                let settings = self.servers.lines(self.figures);
+                if !settings.is_empty() && settings == self.settings {
+                    self.line("- settings: those of the cluster before");
+                } else {
+                    settings.iter().for_each(|line| self.line(line));
+                }
+                self.settings = settings;
+            }
+            Event::Settings { node, settings } => {
+                self.servers.add(node, settings);
+                if !self.provisioning {
+                    let lines = self.servers.lines(self.figures);
+                    lines.iter().for_each(|line| self.line(line));
+                }
+            }
             Event::Step { title } => self.step(title),
-            Event::Command { node, line } => self.typed(&format!("{node}$ {line}")),
-            Event::Sql { node, text } => self.typed(&format!("{node}=# {}", one_line(text))),
+            Event::Command { node, line, with } => {
+                if self.typed(&format!("{node}$ {line}")) {
+                    with.iter().for_each(|(name, value)| {
+                        self.line(&format!("      with {name}={}", in_shell(value)));
+                    });
+                }
+            }
+            Event::Sql { node, text } => drop(self.typed(&format!("{node}=# {}", one_line(text)))),
             Event::Fault { what } => self.line(&format!("    fault: {what}")),
             Event::Heal { what } => self.line(&format!("    healed: {what}")),
             Event::Fact { name, value } => self.line(&format!("- {name}: {value}")),
@@ -81,11 +108,14 @@ impl Page {
         self.line("");
     }
 
-    /// How often a line was typed while something was waited for is no fact: once a step will do.
-    fn typed(&mut self, line: &str) {
-        if !self.provisioning && self.typed.insert(line.to_owned()) {
+    /// Prints a line that was typed, once per step: polling repeats a line a varying number of times.
+    /// Returns whether it was printed.
+    fn typed(&mut self, line: &str) -> bool {
+        let is_new = !self.provisioning && self.typed.insert(line.to_owned());
+        if is_new {
             self.line(&format!("    {line}"));
         }
+        is_new
     }
 
     fn learn(&mut self, sentence: &str, because: &[String]) {
@@ -100,6 +130,14 @@ impl Page {
 
     fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "{line}");
+    }
+}
+
+/// Returns a value as a shell needs it.
+fn in_shell(value: &str) -> String {
+    match value.contains('\'') {
+        true => format!("\"{value}\""),
+        false => format!("'{value}'"),
     }
 }
 

@@ -14,7 +14,7 @@ fn only_the_support_of_the_scenarios_and_the_report_know_insta() {
     });
     let mut knowing: Vec<_> = knowing.collect();
     knowing.sort();
-    let known = ["tests/harness/report.rs", "tests/scenarios/support.rs"];
+    let known = ["tests/harness/report.rs", "tests/scenarios/support/comparison.rs"];
     assert_eq!(knowing, known.map(|path| root().join(path)));
 }
 

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use pretty_assertions::assert_eq;
 use replication_lab::Result;
-use replication_lab::record::{Begin, Entry, Event, FORMAT, Fact, Reading, file_name};
+use replication_lab::record::{Begin, Entry, Event, FORMAT, Fact, Reading, Setting, file_name};
 use replication_lab::report::{self, Report};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
@@ -52,7 +52,11 @@ fn a_hostile_record_is_text() {
         Event::Step { title: text() },
         Event::Provision { topology: text() },
         Event::Ready { server_version: text() },
-        Event::Command { node: text(), line: text() },
+        Event::Command { node: text(), line: text(), with: vec![(text(), text())] },
+        Event::Settings {
+            node: text(),
+            settings: vec![Setting { name: text(), value: Some(text()), lab_conf: false }],
+        },
         Event::Sql { node: text(), text: text() },
         Event::Fault { what: text() },
         Event::Fact { name: text(), value: Fact::Text(text()) },

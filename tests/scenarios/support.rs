@@ -1,13 +1,14 @@
-//! What every scenario runs in: a notebook, a deadline, the story on failure, and at the end the
-//! comparison with its page. The only file that knows insta; it decides nothing about PostgreSQL.
+//! What every scenario runs in: a notebook, a deadline, the story of a failure, and at the end the
+//! comparison with its page. It decides nothing about PostgreSQL.
 
+mod comparison;
 mod since;
 
 use std::any::Any;
 use std::fmt::{Debug, Write as _};
 use std::io::{Read as _, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use replication_lab::record::{self, Begin, Event, Fact, Outcome};
 use replication_lab::settings::{self, Driver};
 use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page};
 
-use self::since::page_name;
+use self::comparison::Page;
 
 /// How long a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -24,6 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// What a scenario's body works with. It reads as its notebook, and starts clusters.
 pub(crate) struct Lab {
     book: Notebook,
+    record: PathBuf,
     site: Site,
     clusters: Mutex<Vec<Arc<Cluster>>>,
 }
@@ -48,8 +50,9 @@ impl Lab {
             .alone(site.settings().driver != Driver::Cargo)
             .started(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
         let file = record::file_name(name, site.version().major(), site.kind());
-        let book = Notebook::create(&site.settings().records.join(file), begin)?;
-        Ok(Self { book, site, clusters: Mutex::default() })
+        let record = site.settings().records.join(file);
+        let book = Notebook::create(&record, begin)?;
+        Ok(Self { book, record, site, clusters: Mutex::default() })
     }
 
     /// Begins a new step of the exercise; before a person only once the last one was looked at.
@@ -128,37 +131,16 @@ impl Lab {
 
     /// Compares the page with the accepted one of this version, while the clusters still run. The
     /// accepted pages have the sizes of `LAB_SCALE=1`; at another scale only the assertions hold.
-    fn compare(&self, name: &str) -> Result<(), Box<dyn Any + Send>> {
+    fn compare(&self, name: &str) -> Result<(), Failure> {
         #[expect(clippy::float_cmp, reason = "it is the default, or was set")]
         if self.site.settings().scale != 1.0 {
             return Ok(());
         }
-        let page = page::render(&self.book.entries());
-        let major = self.major();
-        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
-        let accepted = page_name(&pages, name, major);
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(&pages);
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        let compare = || insta::assert_snapshot!(accepted.as_str(), page);
-        let compared = settings.bind(|| catch_unwind(AssertUnwindSafe(compare)));
-        if compared.is_err() {
-            let told = format!(
-                "\nThe page of {name} is not the accepted one, snapshots/{accepted}.snap.\n\
-                 A page holds from its version on. If PostgreSQL differs from {major} on:\n  \
-                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{major}.snap'\n\
-                 then accept what changed, and read the diff:\n  \
-                 LAB_PG={major} INSTA_UPDATE=always cargo test --test scenarios\n\
-                 If it differs up to {major}, the accepted page is that of the versions after it:\n  \
-                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{next}.snap'\n\
-                 and then accept as above.\n",
-                name = name,
-                next = major + 1,
-            );
-            let _ = std::io::stderr().write_all(told.as_bytes());
-        }
-        compared
+        let page = Page { name, major: self.major(), entries: &self.book.entries() };
+        page.compare().map_err(|panic| {
+            page.explain(&self.record, self.site.settings().keep);
+            Failure::Page(panic)
+        })
     }
 
     /// Everything a person needs to understand a failure, past the capture of the test harness.
@@ -166,6 +148,8 @@ impl Lab {
         let failure = match failure {
             Failure::Told(failure) => failure,
             Failure::Panic(_) => "an assertion failed",
+            // The difference says it, and what explains that is printed already.
+            Failure::Page(_) => return,
         };
         let mut story = format!("\n{failure}\n\nthe notebook so far:\n");
         story += &page::with_figures(&self.book.entries());
@@ -231,7 +215,7 @@ async fn run(
         done
     });
     let outcome = match AssertUnwindSafe(done).catch_unwind().await {
-        Ok(Ok(Ok(()))) => lab.compare(name).map_err(Failure::Panic),
+        Ok(Ok(Ok(()))) => lab.compare(name),
         Ok(Ok(Err(error))) => Err(Failure::Told(format!("{error:?}"))),
         Ok(Err(_)) => Err(Failure::Told(format!("not done within {deadline:?}"))),
         Err(panic) => Err(Failure::Panic(panic)),
@@ -247,7 +231,7 @@ async fn run(
             lab.close().await.map_err(|error| format!("{error:?}"))
         }
         Err(Failure::Told(failure)) => Err(failure),
-        Err(Failure::Panic(panic)) => resume_unwind(panic),
+        Err(Failure::Panic(panic) | Failure::Page(panic)) => resume_unwind(panic),
     }
 }
 
@@ -264,4 +248,6 @@ fn end_with_the_driver() {
 enum Failure {
     Told(String),
     Panic(Box<dyn Any + Send>),
+    /// The page is not the accepted one.
+    Page(Box<dyn Any + Send>),
 }
