@@ -90,6 +90,17 @@ fn no_file_of_tests_has_a_name_with_a_test_in_it() {
     }
 }
 
+/// The head of a page names the scenario that it belongs to.
+#[test]
+fn every_page_names_its_scenario() {
+    for path in list(&root().join("snapshots")) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((scenario, _)) = name.split_once('@') else { continue };
+        let head = format!("---\nsource: tests/scenarios/{scenario}\n---\n");
+        assert!(read(&path).starts_with(&head), "{name} does not begin with {head:?}");
+    }
+}
+
 /// The page in the README is the accepted one.
 #[test]
 fn the_readme_shows_a_real_page() {

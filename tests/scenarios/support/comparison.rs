@@ -29,7 +29,23 @@ impl Page<'_> {
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         let compare = || insta::assert_snapshot!(accepted.as_str(), page);
-        settings.bind(|| catch_unwind(AssertUnwindSafe(compare)))
+        let compared = settings.bind(|| catch_unwind(AssertUnwindSafe(compare)));
+        self.name_the_source();
+        compared
+    }
+
+    /// insta writes the file of its macro, which is this one, into the head of a page that it accepts;
+    /// what a reader looks for is the scenario.
+    fn name_the_source(&self) {
+        let path = folder().join(self.accepted() + ".snap");
+        let Ok(page) = std::fs::read_to_string(&path) else { return };
+        let scenario = self.name.split('@').next().unwrap_or_default();
+        let (wrong, right) =
+            (format!("\nsource: {}\n", file!()), format!("\nsource: tests/scenarios/{scenario}\n"));
+        if page.contains(&wrong) {
+            // A page that cannot be written is one whose head is wrong, and the next run tries again.
+            let _ = std::fs::write(path, page.replacen(&wrong, &right, 1));
+        }
     }
 
     /// Prints what to do about a difference, the usual case first, and where the rest of the run is. It
