@@ -1,6 +1,6 @@
-//! Finding what differs between two servers: by buckets of hashes against every row's hash, on three
-//! tables of 100 000 rows with 1 000 differences of each kind: `cargo bench --bench drift`. It checks
-//! that all were found and none invented.
+//! Measures how the differences between two servers are found: by buckets of hashes, and by the
+//! hash of every row, on three tables of 100 000 rows with 1 000 differences of each kind (`cargo
+//! bench --bench drift`). It checks that all differences were found and none invented.
 
 use std::time::Instant;
 
@@ -25,7 +25,8 @@ async fn main() -> Result<()> {
     pair.wait_for_catchup("standby1").await?;
     pair.standby()?.promote().await?;
     for table in TABLES {
-        // Spread over the table: every hundredth row is changed, every hundredth is deleted.
+        // The differences are spread over the table: every hundredth row is changed, every
+        // hundredth is deleted.
         old.run(&format!("DELETE FROM {table} WHERE id % 100 = 7")).await?;
         new.run(&format!("DELETE FROM {table} WHERE id % 100 = 8")).await?;
         old.run(&format!("UPDATE {table} SET v = v || '!' WHERE id % 100 = 9")).await?;

@@ -1,6 +1,6 @@
-//! What a link costs when nothing is wrong with it: a standby catches up with bulk WAL through the
-//! relay and over a direct connection, in turns, and an idle round trip takes both ways:
-//! `cargo bench --bench relay`. Prints medians and their ratio; it asserts nothing.
+//! Measures what a link without a fault costs: a standby catches up with bulk WAL through the relay
+//! and over a direct connection, in turns, and an idle round trip is timed on both (`cargo bench
+//! --bench relay`). Prints medians and their ratio; it asserts nothing.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use replication_lab::{
 };
 use tokio_postgres::Config;
 
-/// How many bytes of WAL there are to catch up with.
+/// The bytes of WAL to catch up with.
 const BULK: u64 = 1 << 30;
 
-/// Bytes in one record: logical messages, which replay has nothing to do for.
+/// The bytes of one record: logical messages, which cost replay nothing.
 const RECORD: u64 = 1 << 20;
 
 const ROUNDS: usize = 5;
@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
     for round in 0..=ROUNDS {
         for ((_, way), times) in ways.iter().zip(&mut catch_up) {
             let took = catches_up(&pair, way).await?;
-            // The first round makes the files that later ones recycle.
+            // The first round creates the WAL files that later rounds recycle.
             times.extend(Some(took).filter(|_| round > 0));
         }
     }
@@ -61,13 +61,13 @@ async fn main() -> Result<()> {
     pair.stop().await
 }
 
-/// How the standby connects through its link.
+/// Returns the standby's connection through its link.
 fn relayed(pair: &Cluster) -> Result<String> {
     let source = pair.source("standby1")?;
     Ok(source.conninfo() + " " + &conninfo(&[("password", source.password.as_str())]))
 }
 
-/// How it connects past the link: to the primary's socket, or to its container.
+/// Returns a direct connection: to the primary's socket, or to its container.
 async fn direct(pair: &Cluster) -> Result<String> {
     let (host, port) = match pair.primary().endpoint() {
         Endpoint::Unix(..) => pair.primary().endpoint().host_and_port(),
@@ -83,7 +83,8 @@ async fn direct(pair: &Cluster) -> Result<String> {
     ]))
 }
 
-/// Disconnects the standby, writes the bulk, connects it this way, and waits until it has it.
+/// Disconnects the standby, writes the bulk, connects it again, and returns the time until it has
+/// received all.
 async fn catches_up(pair: &Cluster, way: &str) -> Result<Duration> {
     let writer = pair.primary().session().await?;
     let standby = pair.standby()?.session().await?;
@@ -105,7 +106,7 @@ async fn catches_up(pair: &Cluster, way: &str) -> Result<Duration> {
     let target: Lsn = writer.value("SELECT pg_current_wal_lsn()").await?;
     let started = Instant::now();
     follow(&standby, way).await?;
-    until("the standby has it all", PATIENCE, || async {
+    until("the standby has received it all", PATIENCE, || async {
         let there: Option<Lsn> = standby.value("SELECT pg_last_wal_receive_lsn()").await?;
         Ok(match there {
             Some(there) if there >= target => Seen::Done(()),
@@ -124,7 +125,7 @@ async fn follow(standby: &Session, way: &str) -> Result<()> {
     standby.run("SELECT pg_reload_conf()").await
 }
 
-/// The median time that a session waits for the answer to nothing much.
+/// Returns the median time of a trivial query.
 async fn round_trip(config: &Config) -> Result<Duration> {
     let session = Session::open(config, "client", &Notebook::in_memory()).await?;
     let mut times = Vec::with_capacity(ROUND_TRIPS);

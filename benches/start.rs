@@ -1,5 +1,5 @@
-//! How long it takes from `Topology::start` to a row visible on the standby, and where that time
-//! goes: `cargo bench --bench start`. Prints medians; it asserts nothing.
+//! Measures the time from `Topology::start` to a row visible on the standby, and its parts (`cargo
+//! bench --bench start`). Prints medians; it asserts nothing.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use replication_lab::{Notebook, Result, Settings, Site, Topology};
 const RUNS: usize = 20;
 
 /// The moments of one run, since its start.
-const MOMENTS: [&str; 5] = ["hosts up", "data there", "streaming", "row visible", "taken away"];
+const MOMENTS: [&str; 5] = ["hosts up", "data there", "streaming", "row visible", "removed"];
 
 #[tokio::main(worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]

@@ -1,7 +1,7 @@
-//! The program `lab`: what it does for each command. Errors go to standard error, as a person reads them,
-//! and make the exit code 1; arguments that are not understood 2; an interrupted run 130. `lab check` has
-//! the exit codes of a monitoring plugin, 0 to 3, also for those. It knows no scenario by name; their
-//! bodies are in `tests/scenarios`.
+//! The program `lab`: the code of each command. An error goes to standard error and makes the exit
+//! code 1; arguments that are not understood make it 2; an interrupted run 130. `lab check` has the
+//! exit codes of a monitoring plugin, 0 to 3, for errors and arguments, too. No scenario is named
+//! here; their bodies are in `tests/scenarios`.
 //!
 //! ```text
 //!   arguments ─▶ run      a run of the scenarios: suite (the test program), view, summary, install
@@ -36,7 +36,7 @@ use clap::Parser as _;
 use self::arguments::{Arguments, Command, Options};
 use self::failure::Result;
 
-/// Does what the command line says. Returns the exit code of the process.
+/// Runs the command line and returns the exit code of the process.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Shows help, or what is wrong with the arguments.
+/// Prints help, or what is wrong with the arguments.
 fn not_understood(error: &clap::Error) -> ExitCode {
     let is_check = std::env::args().nth(1).is_some_and(|command| command == "check");
     let code = match (error.use_stderr(), is_check) {
@@ -81,7 +81,7 @@ async fn run_command(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Does not wait for a read of standard input that may never end.
+/// Runs work on a runtime that is not waited for: a read of standard input may never end.
 fn on_runtime(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode, String> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

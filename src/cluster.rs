@@ -36,8 +36,8 @@ use crate::record::notebook::Notebook;
 use crate::topology::Topology;
 use crate::wal::Lsn;
 
-/// Running servers, as a [`Topology`] describes them. They go away when it is dropped; with
-/// `LAB_KEEP=1` only by [`stop`](Cluster::stop).
+/// Running servers, as a [`Topology`] describes them. Dropping the value removes them; with
+/// `LAB_KEEP=1` only [`stop`](Cluster::stop) does.
 #[must_use = "the servers of a cluster are removed when it is dropped"]
 #[derive(Debug)]
 pub struct Cluster {
@@ -57,13 +57,17 @@ struct Passwords {
 }
 
 impl Cluster {
-    /// The node that was the primary when the cluster started.
+    /// Returns the node that was the primary when the cluster started.
     pub fn primary(&self) -> &Node {
         #[expect(clippy::indexing_slicing, reason = "build puts the primary first")]
         &self.nodes[0]
     }
 
-    /// A node by its name.
+    /// Returns a node by its name.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node: the error has the names of its nodes.
     pub fn node(&self, name: &str) -> Result<&Node> {
         self.nodes.iter().find(|node| node.name() == name).ok_or_else(|| {
             let names: Vec<_> = self.nodes.iter().map(Node::name).collect();
@@ -71,7 +75,7 @@ impl Cluster {
         })
     }
 
-    /// Every node, the primary first.
+    /// Returns every node, the primary first.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -93,8 +97,12 @@ impl Cluster {
         }
     }
 
-    /// How a node reaches its upstream: for a base backup of one's own. That of a node that is the
-    /// primary leads to itself until [`repoint`](Self::repoint) says otherwise.
+    /// Returns how a node reaches its upstream, for a base backup. The source of the primary is the
+    /// primary itself until [`repoint`](Self::repoint) changes it.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node.
     pub fn source(&self, node: &str) -> Result<Source<'_>> {
         let name = self.node(node)?.name();
         let standby = self.topology.standbys().iter().find(|standby| standby.name == name);
@@ -102,13 +110,20 @@ impl Cluster {
         Ok(Source { link: self.link(node)?, password: &self.passwords.replicator, slot })
     }
 
-    /// The way from a node to its upstream.
+    /// Returns the link between a node and its upstream.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, or its links are not open yet.
     pub fn link(&self, node: &str) -> Result<&Link> {
         let known = self.node(node)?.name();
         let mut links = std::iter::zip(&self.nodes, &self.links);
         let link = links.find(|(node, _)| node.name() == known).map(|(_, link)| link);
         link.ok_or_else(|| {
-            Error::not_found(format!("looking for the link of {node:?}"), "none yet")
+            Error::not_found(
+                format!("looking for the link of {node:?}"),
+                "no link, because the links are not open yet",
+            )
         })
     }
 
@@ -116,14 +131,25 @@ impl Cluster {
         &self.notebook
     }
 
-    /// Waits until this standby has replayed all that the primary has written by now.
+    /// Waits until this standby has replayed all WAL that the primary has written so far, and
+    /// returns the position it has reached.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, a server does not answer, or the standby does not replay it in
+    /// time.
     pub async fn wait_for_catchup(&self, standby: &str) -> Result<Lsn> {
         let standby = self.node(standby)?.session_unrecorded().await?;
         wait_for_catchup(&self.primary().session_unrecorded().await?, &standby).await
     }
 
-    /// Takes every server away, and waits until they are gone.
+    /// Removes every server, and waits until all are removed.
+    ///
+    /// # Errors
+    ///
+    /// A container or a directory could not be removed.
     pub async fn stop(self) -> Result<()> {
+        // Without links no standby reconnects while its upstream is being removed.
         drop(self.links);
         let hosts = self.nodes.into_iter().map(Node::into_host);
         let removed = join_all(hosts.map(|host| host.remove().boxed())).await;

@@ -1,10 +1,10 @@
 //! Lines of PostgreSQL's configuration files and connection strings, quoted as PostgreSQL reads
-//! them. It never knows which settings exist: the server says so.
+//! them. Nothing here knows which settings exist: the server reports an unknown one.
 
 use std::fmt::Write as _;
 
-/// Settings of `postgresql.conf`, in the order given; of two lines with one name PostgreSQL takes
-/// the last (manual: Setting Parameters).
+/// Settings of `postgresql.conf`, in the order given. Of two lines with the same name PostgreSQL
+/// takes the last one (manual: Setting Parameters).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conf {
     settings: Vec<(String, String)>,
@@ -12,12 +12,12 @@ pub struct Conf {
 }
 
 impl Conf {
-    /// No line at all.
+    /// Creates an empty configuration.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One more setting, by name and value as in `SHOW`.
+    /// Adds a setting, by name and value as in `SHOW`.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a builder takes what it is given")]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
@@ -25,7 +25,7 @@ impl Conf {
         self
     }
 
-    /// These settings, and then those, which win.
+    /// Appends the settings of `others`, which take precedence.
     #[must_use]
     pub fn and(mut self, others: &Self) -> Self {
         self.settings.extend(others.settings.iter().cloned());
@@ -33,7 +33,7 @@ impl Conf {
         self
     }
 
-    /// Lines as a person wrote them, which stand after all settings and win.
+    /// Appends lines as a person wrote them. They stand after all settings and take precedence.
     #[must_use]
     pub fn with_lines(mut self, lines: &str) -> Self {
         self.lines.push_str(lines);

@@ -1,13 +1,13 @@
-//! What differs between the same table on two servers: rows are put into buckets by a hash of their
+//! Differences between the same table on two servers. Rows are put into buckets by a hash of their
 //! key, buckets are compared by a hash of their rows, and only the rows of unequal buckets are
-//! fetched. It repairs nothing.
+//! fetched. Nothing here repairs a difference.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// How many buckets a table is cut into: a power of two.
+/// The number of buckets that a table is divided into: a power of two.
 const BUCKETS: u32 = 16384;
 
 /// The differences of one table, by the key of the row, as text.
@@ -19,23 +19,27 @@ pub struct Drift {
     pub only_second: Vec<String>,
     /// Rows that both have, with other values.
     pub changed: Vec<String>,
-    /// The bytes of hashes, keys and row hashes that were compared.
+    /// The bytes of hashes and keys that were compared.
     pub compared: u64,
 }
 
 impl Drift {
-    /// How many rows differ.
+    /// Returns the number of rows that differ.
     pub fn rows(&self) -> usize {
         self.only_first.len() + self.only_second.len() + self.changed.len()
     }
 }
 
-/// Hashes by what they are of: a bucket's number, or a row's key.
+/// Hashes, by the number of a bucket or by the key of a row.
 type Hashes = BTreeMap<String, String>;
 
-/// Compares a table whose rows are told apart by the column `key`. Both names are used in SQL as they
-/// are. Nobody should write meanwhile, or rows that changed in between count as drift. The hashes of
+/// Compares a table whose column `key` identifies its rows. Both names are used in SQL as they are.
+/// No client may write meanwhile, or rows that changed in between count as drift. The hashes of
 /// buckets are PostgreSQL's own, so both servers must be of the same major version.
+///
+/// # Errors
+///
+/// A server has no such table or column, or a connection is lost.
 pub async fn drift(first: &Session, second: &Session, table: &str, key: &str) -> Result<Drift> {
     let buckets = format!(
         "SELECT ({bucket})::text, \
@@ -64,7 +68,8 @@ pub async fn drift(first: &Session, second: &Session, table: &str, key: &str) ->
     Ok(found)
 }
 
-/// The bucket of a row: by its key, so that it is the same on both servers whatever else is there.
+/// Returns the SQL expression for the bucket of a row. It depends on the key alone, so that a row
+/// is in the same bucket on both servers.
 fn bucket(key: &str) -> String {
     format!("(hashtext(t.{key}::text) & {})", BUCKETS - 1)
 }
@@ -76,7 +81,7 @@ async fn hashes(session: &Session, sql: &str) -> Result<Hashes> {
     read.map_err(|source| Error::sql("reading hashes", source))
 }
 
-/// Which keys are on one side only, and which have another hash.
+/// Compares hashes: which keys are on one side only, and which have another hash.
 fn compare(first: &Hashes, second: &Hashes) -> Drift {
     let size = |(key, hash): (&String, &String)| (key.len() + hash.len()) as u64;
     let compared = first.iter().chain(second).map(size).sum();

@@ -1,7 +1,7 @@
-//! The one error of this crate: what was being done, on which node, why it failed, what to do
-//! next, and the last lines of the server's log. It never repeats its source in its own text:
-//! `Display` is this error alone, `Debug` the whole chain, as a failed test prints it;
-//! `error/brief.rs` tells it in one line.
+//! The one error of this crate: what was being done, on which node, why it failed, what to do next,
+//! and the last lines of the server's log. `Display` is this error alone, without the text of its
+//! source; `Debug` is the whole chain, as a failed test prints it; `error/brief.rs` renders one
+//! line.
 
 #[cfg(feature = "cli")]
 pub(crate) mod brief;
@@ -13,10 +13,10 @@ use tokio_postgres::error::SqlState;
 
 use crate::server_message::ServerMessage;
 
-/// What this crate's functions return.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Something the lab could not do, told so that a person knows the next step.
+/// A failure, with what was being done, the node, the reason and the next step.
 pub struct Error(Box<Failure>);
 
 struct Failure {
@@ -27,48 +27,49 @@ struct Failure {
     log: Option<String>,
 }
 
-/// Why it failed. Private, so that reasons can be added: ask the [`Error`] instead.
+/// The reason of a failure. It is private, so that reasons can be added: the methods of [`Error`]
+/// ask for it.
 pub(crate) enum Why {
-    /// A setting has a value that nobody understands.
+    /// The value of a setting is not understood.
     Setting { value: String, allowed: &'static str },
-    /// A cluster was described that cannot be built.
+    /// The described cluster cannot be built.
     Topology(&'static str),
-    /// Text that is no version of PostgreSQL that the lab is for.
+    /// The text is no supported version of PostgreSQL.
     Version { text: String },
-    /// The machine does not have what the settings ask for.
+    /// The machine lacks what the settings ask for.
     Missing { there: String },
-    /// A cluster or a server has no such node, slot, process or file.
+    /// The cluster or the server has no such node, slot, process or file.
     NotFound { there: String },
-    /// A program, a file or a server gave an answer that is not understood.
+    /// The answer of a program, a file or a server is not understood.
     Unreadable { answer: String },
-    /// A line of a record is no entry.
+    /// A line of a record is not an entry.
     RecordLine { number: usize, source: serde_json::Error },
-    /// A record without its head.
+    /// A record does not begin with its `begin` event.
     RecordWithoutBegin,
-    /// A record in a format of a newer lab.
+    /// A record is in the format of a newer lab.
     NewerRecord { format: u64, known: u32 },
     /// Containers cannot connect to this process.
     #[cfg(feature = "container")]
     NoRoute { tried: String },
-    /// The server ended by itself, with this exit status.
+    /// The server exited by itself, with this exit status.
     Ended { status: String },
-    /// PostgreSQL said no.
+    /// PostgreSQL refused.
     Refused(ServerMessage),
-    /// PostgreSQL said yes where a refusal was expected.
+    /// PostgreSQL accepted what was expected to be refused.
     Accepted,
-    /// The connection to PostgreSQL broke, or never came about.
+    /// The connection to PostgreSQL broke, or was never established.
     Connection(tokio_postgres::Error),
-    /// A program ended with an error.
+    /// A program exited with an error.
     Command { line: String, status: Option<i64>, output: String },
-    /// A condition did not come about in time.
+    /// A condition did not hold before the deadline.
     Deadline { waited: Duration, last: String },
-    /// A condition did not come about in time, because looking for it failed, in the end with this.
-    LookFailed { waited: Duration, last: Error },
-    /// A condition that should stay did not.
+    /// A condition did not hold before the deadline; the last probe failed with this error.
+    ProbeFailed { waited: Duration, last: Error },
+    /// A condition that should hold throughout stopped holding.
     Changed { after: Duration, last: String },
-    /// A file or a socket.
+    /// The operating system reports an error of a file or a socket.
     Io(io::Error),
-    /// The container engine said no.
+    /// The container engine reports an error.
     #[cfg(feature = "container")]
     Engine(Box<dyn error::Error + Send + Sync>),
 }
@@ -110,7 +111,7 @@ impl Error {
         Self::new(act, why)
     }
 
-    /// Names what was being done more exactly than the one who failed could.
+    /// Replaces what was being done by a more exact description of the caller's.
     #[cfg(feature = "cli")]
     pub(crate) fn while_doing(mut self, act: impl Into<String>) -> Self {
         self.0.act = act.into();
@@ -132,12 +133,12 @@ impl Error {
         self
     }
 
-    /// The node on which it happened, where there was one.
+    /// Returns the name of the node on which it happened, if there was one.
     pub fn node(&self) -> Option<&str> {
         self.0.node.as_deref()
     }
 
-    /// Returns what PostgreSQL said, if it was PostgreSQL that refused.
+    /// Returns PostgreSQL's message, if PostgreSQL refused.
     pub fn server_message(&self) -> Option<&ServerMessage> {
         match &self.0.why {
             Why::Refused(message) => Some(message),
@@ -145,29 +146,28 @@ impl Error {
         }
     }
 
-    /// The SQLSTATE of the refusal, if it was PostgreSQL that refused
-    /// (manual: Appendix A, PostgreSQL Error Codes).
+    /// Returns the SQLSTATE, if PostgreSQL refused (manual: Appendix A, PostgreSQL Error Codes).
     pub fn code(&self) -> Option<&SqlState> {
         self.server_message().and_then(ServerMessage::code)
     }
 
-    /// Did a wait reach its deadline?
+    /// Tells whether a wait reached its deadline.
     pub fn is_deadline(&self) -> bool {
-        matches!(self.0.why, Why::Deadline { .. } | Why::LookFailed { .. })
+        matches!(self.0.why, Why::Deadline { .. } | Why::ProbeFailed { .. })
     }
 
-    /// Does this machine lack something that the settings ask for: an engine, an image, a
-    /// PostgreSQL installation, a version?
+    /// Tells whether this machine lacks something that the settings ask for: an engine, an image,
+    /// an installation of PostgreSQL, a version.
     pub fn is_missing(&self) -> bool {
         matches!(self.0.why, Why::Missing { .. })
     }
 
-    /// Does the cluster or the server have no such node, slot, process or file?
+    /// Tells whether the cluster or the server has no such node, slot, process or file.
     pub fn is_not_found(&self) -> bool {
         matches!(self.0.why, Why::NotFound { .. })
     }
 
-    /// Returns what the program printed that ended with an error, if it was a program.
+    /// Returns the output of the program that exited with an error, if a program failed.
     pub fn output(&self) -> Option<&str> {
         match &self.0.why {
             Why::Command { output, .. } => Some(output),
@@ -175,34 +175,36 @@ impl Error {
         }
     }
 
-    /// Can containers not connect to this process?
+    /// Tells whether containers cannot connect to this process.
     #[cfg(feature = "container")]
     pub(crate) fn is_no_route(&self) -> bool {
         matches!(self.0.why, Why::NoRoute { .. })
     }
 
-    /// Did the server end by itself?
+    /// Tells whether the server exited by itself.
     pub fn is_ended(&self) -> bool {
         matches!(self.0.why, Why::Ended { .. })
     }
 
-    /// Did the connection break, or never come about, without a word from the server? What a
-    /// statement then did is unknown.
+    /// Tells whether the connection broke, or was never established, without a message from the
+    /// server. Whether the statement took effect is then unknown.
     pub fn is_connection(&self) -> bool {
         matches!(self.0.why, Why::Connection(_))
     }
 
-    /// Was a setting, a version or a topology not understood, so that nothing was started at all?
+    /// Tells whether a setting, a version or a topology was not understood, so that nothing was
+    /// started.
     pub fn is_bad_input(&self) -> bool {
         matches!(self.0.why, Why::Setting { .. } | Why::Topology(_) | Why::Version { .. })
     }
 }
 
 impl Failure {
-    /// The first line: the node, what was being done, and why it failed, as far as that is short.
+    /// Returns the first line: the node, what was being done, and the reason, as far as that is
+    /// short.
     fn headline(&self) -> String {
-        let node = self.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-        format!("{node}{}{}", self.act, self.why.in_short())
+        let node = self.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        format!("{}{node}{}", self.act, self.why.in_short())
     }
 }
 
@@ -215,7 +217,7 @@ impl fmt::Display for Error {
             write!(f, "\n  what to do: {remedy}")?;
         }
         if let Some(log) = &failure.log {
-            write!(f, "\n  last lines of its log:")?;
+            write!(f, "\n  last lines of the server's log:")?;
             quote(f, log)?;
         }
         Ok(())
@@ -223,25 +225,30 @@ impl fmt::Display for Error {
 }
 
 impl Why {
-    /// What stands behind the act on the same line; empty where only the details or the source say why.
+    /// Returns what follows the act on the same line; empty where only the details or the source
+    /// give the reason.
     fn in_short(&self) -> String {
         match self {
-            Self::Setting { value, .. } => format!(": {value:?} is not understood"),
+            Self::Setting { value, .. } => format!(": the value {value:?} is not understood"),
             Self::Topology(reason) => format!(": {reason}"),
             #[cfg(feature = "container")]
             Self::NoRoute { tried } => format!(": no answer at {tried}"),
-            Self::Ended { status } => format!(": it ended by itself, with exit status {status}"),
+            Self::Ended { status } => {
+                format!(": the server exited by itself, with exit status {status}")
+            }
             Self::Refused(message) => format!(": PostgreSQL refused: {message}"),
             Self::Accepted => ": PostgreSQL accepted it".to_owned(),
             Self::Command { line, status: Some(status), .. } => {
-                format!(": exit status {status} of: {line}")
+                format!(": exit status {status} of the command: {line}")
             }
-            Self::Command { line, status: None, .. } => format!(": ended by a signal: {line}"),
-            Self::Deadline { waited, .. } | Self::LookFailed { waited, .. } => {
-                format!(": not within {waited:.1?}")
+            Self::Command { line, status: None, .. } => {
+                format!(": a signal ended the command: {line}")
             }
-            Self::Changed { after, .. } => format!(": changed after {after:.1?}"),
-            Self::Version { text } => format!(": {text:?} is no version from 13 on"),
+            Self::Deadline { waited, .. } | Self::ProbeFailed { waited, .. } => {
+                format!(": it did not happen within {waited:.1?}")
+            }
+            Self::Changed { after, .. } => format!(": it changed after {after:.1?}"),
+            Self::Version { text } => format!(": {text:?} is not a PostgreSQL version from 13 on"),
             Self::Missing { .. }
             | Self::NotFound { .. }
             | Self::Unreadable { .. }
@@ -249,41 +256,41 @@ impl Why {
             | Self::RecordWithoutBegin
             | Self::NewerRecord { .. }
             | Self::Connection(_)
-            | Self::Io(_) => String::new(),
+            | Self::Io(_) => " failed".to_owned(),
             #[cfg(feature = "container")]
-            Self::Engine(_) => String::new(),
+            Self::Engine(_) => " failed".to_owned(),
         }
     }
 
-    /// What stands on lines of its own.
+    /// Writes the lines below the headline.
     fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Setting { allowed, .. } => write!(f, "\n  allowed: {allowed}"),
+            Self::Setting { allowed, .. } => write!(f, "\n  allowed values: {allowed}"),
             Self::Missing { there }
             | Self::NotFound { there }
-            | Self::Unreadable { answer: there } => write!(f, "\n  what is there: {there}"),
+            | Self::Unreadable { answer: there } => write!(f, "\n  found: {there}"),
             Self::RecordLine { number, .. } => {
-                write!(f, "\n  what is there: line {number} is no entry of a record")
+                write!(f, "\n  found: line {number} is not an entry of a record")
             }
             Self::RecordWithoutBegin => {
-                write!(f, "\n  what is there: it does not begin with a \"begin\" event")
+                write!(f, "\n  found: a record that does not begin with a \"begin\" event")
             }
             Self::NewerRecord { format, known } => write!(
                 f,
-                "\n  what is there: written in format {format}; this lab reads up to {known}: read it \
-                 with a newer lab"
+                "\n  found: a record in format {format}; this lab reads formats up to {known}: read it with \
+                 a newer lab"
             ),
             Self::Command { output, .. } => quote(f, output.trim_end()),
             Self::Deadline { last, .. } | Self::Changed { last, .. } => {
                 write!(f, "\n  seen last: {last}")
             }
-            Self::LookFailed { last, .. } => write!(f, "\n  seen last: {last:?}"),
+            Self::ProbeFailed { last, .. } => write!(f, "\n  seen last: {last:?}"),
             _ => Ok(()),
         }
     }
 }
 
-/// Lines that a program or a server wrote.
+/// Writes the lines of a program's output or a server's log.
 fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     text.lines().try_for_each(|line| write!(f, "\n    | {line}"))
 }
@@ -326,8 +333,8 @@ mod tests {
             .log_tail("LOG:  one\nLOG:  two");
         assert_eq!(
             error.to_string(),
-            "standby1: reading the configuration\n  what to do: write it first\n  \
-             last lines of its log:\n    | LOG:  one\n    | LOG:  two"
+            "reading the configuration on standby1 failed\n  \
+             what to do: write it first\n  last lines of the server's log:\n    | LOG:  one\n    | LOG:  two"
         );
         assert!(!error.to_string().contains("no such file"));
         assert!(format!("{error:?}").ends_with("\n  because: no such file"));

@@ -1,6 +1,6 @@
-//! A machine for one server: somewhere commands run as the server's user and a port can be listened
-//! on. It is a container, or a directory on this machine. Nothing in this folder knows what
-//! PostgreSQL is: what runs on a host is described to it as a [`Guest`].
+//! A machine for one server: it runs commands as the server's user, and a server can listen on it.
+//! It is a container, or a directory on this machine. Nothing in this folder knows PostgreSQL: a
+//! [`Guest`] describes what runs on a host.
 //!
 //! ```text
 //!   Host ─┬─ Container   container.rs ── Engine   engine.rs     the engine's client
@@ -9,7 +9,7 @@
 //!   script.rs     the line that is run, and what came of it
 //!   guest.rs      what runs on a host, as far as the host must know it
 //!   switch.rs     the dead man's switch: cleans up when this process ends
-//!   program.rs    the one place that runs programs of this machine
+//!   program.rs    the only code that runs programs of this machine
 //! ```
 
 pub(crate) mod account;
@@ -33,7 +33,7 @@ use crate::error::{Error, Result, Why};
 #[derive(Debug)]
 pub struct Host(Kind);
 
-/// A closed choice of two, so that everything above is written once.
+/// A closed choice of two, so that code above it is written once for both.
 #[derive(Debug)]
 enum Kind {
     #[cfg(feature = "container")]
@@ -41,7 +41,7 @@ enum Kind {
     Local(Local),
 }
 
-/// A script that holds something until it is released. The end of this process releases it, too.
+/// A script that holds a resource until it is released. The end of this process releases it, too.
 #[derive(Debug)]
 pub(crate) struct Held(HeldOn);
 
@@ -53,7 +53,7 @@ enum HeldOn {
 }
 
 impl Held {
-    /// Ends the script's input and waits for the script's end.
+    /// Ends the script's input and waits until the script has exited.
     pub(crate) async fn release(self) -> Result<()> {
         match self.0 {
             #[cfg(feature = "container")]
@@ -61,7 +61,7 @@ impl Held {
             HeldOn::Local(mut child) => {
                 drop(child.stdin.take());
                 let ended = child.wait().await;
-                ended.map(drop).map_err(|source| Error::io("releasing what was held", source))
+                ended.map(drop).map_err(|source| Error::io("ending a helper script", source))
             }
         }
     }
@@ -101,11 +101,11 @@ impl Host {
         }
     }
 
-    /// Starts a script that goes on by itself.
+    /// Starts a script and does not wait for it.
     ///
     /// # Errors
     ///
-    /// The script could not be started. What becomes of it later is not known here.
+    /// The script could not be started. How it ends is not reported.
     pub async fn spawn(&self, script: &Script) -> Result<()> {
         match &self.0 {
             #[cfg(feature = "container")]
@@ -114,8 +114,8 @@ impl Host {
         }
     }
 
-    /// Starts a script that holds something, prints a line once it does, and lets go when its input
-    /// ends.
+    /// Starts a script that holds a resource: it prints a line once it does, and releases the
+    /// resource when its input ends.
     pub(crate) async fn hold(&self, script: &Script) -> Result<Held> {
         let held = match &self.0 {
             #[cfg(feature = "container")]
@@ -180,7 +180,7 @@ impl Host {
         }
     }
 
-    /// Ends everything on the host and removes it.
+    /// Ends every process on the host and removes the host.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! PostgreSQL streaming replication, proven by tests.
 //!
-//! The lab brings up real primary/standby clusters, in containers or as processes on this machine,
-//! breaks them on purpose, and tells what happened.
+//! The lab starts real primary/standby clusters, in containers or as processes on this machine, breaks
+//! them on purpose, and records what PostgreSQL did.
 //!
 //! ```text
 //!  describe        act                                observe           record        judge / render
@@ -26,12 +26,53 @@
 //!
 //! # Glossary
 //!
-//! - **cluster**: a primary and its standbys. (In PostgreSQL's manual it is one data directory.)
-//! - **acked**: a commit that the client got an answer for.
-//! - **crash**: SIGKILL of a server; what it had written is in the page cache and stays.
-//! - **fact**: what is the same on every run of a PostgreSQL version.
-//! - **measurement**: what differs from run to run.
-//! - **learning**: a sentence to take home, with the facts that prove it.
+//! Servers:
+//!
+//! - **cluster**: a primary and its standbys. (In PostgreSQL's manual a cluster is one data directory.)
+//! - **node**: one server of a cluster, with the host that it runs on.
+//! - **host**: the machine of one node: a container, or a directory on this machine.
+//! - **site**: where the hosts of a run come from: a container engine with an image, or an installation.
+//! - **upstream**: the server from which a standby streams: the primary, or another standby (a cascade).
+//! - **slot**: a replication slot. It is *inactive* while no standby is connected to it; it still retains
+//!   WAL then.
+//! - **retained WAL**: the WAL from a slot's `restart_lsn` to the server's newest position. The server may
+//!   not remove it.
+//! - **lag**: the WAL that the upstream has written and the standby has not reported as replayed, in bytes.
+//! - **timeline**: a line of WAL history; every promotion starts a new one.
+//! - **repoint**: change the upstream that a link leads to.
+//! - **rejoin**: make a server that may have diverged a standby of the promoted server.
+//! - **deferred**: of a standby: it is created after the cluster has started.
+//!
+//! Faults and safety:
+//!
+//! - **link**: the relay between a standby and its upstream, in the lab's process.
+//! - **cut**: no byte passes a link, in both directions or in one. Sockets stay open and no reset is sent,
+//!   so that only PostgreSQL's own timeouts notice.
+//! - **delay**, **throttle**, **reset**: every byte arrives later; at most so many bytes pass per second;
+//!   every connection ends with a TCP reset.
+//! - **freeze**: processes stop running and keep their sockets (SIGSTOP).
+//! - **crash**: SIGKILL of the postmaster; what the server had written is in the page cache and stays. It
+//!   is a server crash, not a power loss.
+//! - **fence**: keep an old primary from taking writes before another server is promoted.
+//! - **switch**: the dead man's switch: a helper outside this process that removes a host when this
+//!   process ends.
+//!
+//! Records:
+//!
+//! - **notebook**: what a scenario writes its steps, facts, measurements and learnings into while it runs.
+//!   (*The learner's notebook* is the document that this project grew out of.)
+//! - **record**: the file of a notebook's events, one JSON object a line.
+//! - **page**: the part of a record that is the same on every run, as text. Accepted pages are in
+//!   `snapshots`.
+//! - **workbook**: the questions of the learner's notebook, with the exercise, fact or figure that answers
+//!   each.
+//! - **journal**: the learner's notebook, answered from records.
+//! - **fact**: a value that is the same on every run of a PostgreSQL version.
+//! - **measurement**: a value that differs from run to run.
+//! - **learning**: a sentence that a reader takes home, with the facts that prove it.
+//! - **acked**: a commit that the client received an answer for. An acked commit that is not present in the
+//!   end is *lost*; an attempt without an answer is *unknown*.
+//! - **unrecorded**: of a session or a statement: not written into the notebook.
 //!
 //! # tokio-postgres
 //!
@@ -42,7 +83,7 @@
     not(feature = "container"),
     expect(
         clippy::unused_async,
-        reason = "without containers every host is local: what is written for two has one answer"
+        reason = "without containers every host is local: code that is async for containers awaits nothing for local hosts"
     )
 )]
 

@@ -1,6 +1,6 @@
-//! The way from a standby to its upstream: a TCP relay in this process, the same on both hosts, and
-//! the faults that can be put on it. Its listener is held for the cluster's life, so a link's address
-//! never changes; it never looks at what passes.
+//! The link between a standby and its upstream: a TCP relay in this process, the same on both
+//! hosts, and the faults that can be put on it. Its listener is kept for the cluster's life, so a
+//! link's address never changes. It never interprets the bytes that pass.
 //!
 //! ```text
 //!   standby ──▶ listener ─▶ relay (one per connection, link/relay.rs) ──▶ upstream's server
@@ -26,7 +26,7 @@ use crate::record::event::Event;
 use crate::record::notebook::Notebook;
 use crate::wait::pause;
 
-/// How long to wait after a connection that could not be accepted: the next one could not either.
+/// The pause after a connection that could not be accepted: an immediate retry would fail, too.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// A relay that a standby connects to instead of its upstream.
@@ -37,7 +37,7 @@ pub struct Link {
     relay: JoinHandle<()>,
 }
 
-/// Something that is wrong with a link for as long as this value lives. Dropping it heals the link.
+/// A fault on a link, for as long as this value lives. Dropping it heals the link.
 #[must_use = "a fault heals when it is dropped"]
 #[derive(Debug)]
 pub struct Fault {
@@ -47,8 +47,13 @@ pub struct Fault {
 }
 
 impl Link {
-    /// Opens a relay at `bind`, which those behind it know under `address` (by default the one it
-    /// is bound to), to `upstream`. Its faults are noted as those of the link of `standby`.
+    /// Opens a relay at `bind` to `upstream`. Clients connect to it at `address`; none stands for
+    /// the bound address. Its faults are recorded in the notebook as those of the link of
+    /// `standby`.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound.
     pub async fn open(
         standby: &str,
         notebook: &Notebook,
@@ -65,26 +70,26 @@ impl Link {
         Ok(Self { address, rules, relay })
     }
 
-    /// The host and port that a standby connects to.
+    /// Returns the host and the port that a standby connects to.
     pub fn address(&self) -> (&str, u16) {
         (&self.address.0, self.address.1)
     }
 
-    /// Where new connections go from now on; those that are open stay where they are.
+    /// Repoints the link: new connections go to `upstream`; open ones keep theirs.
     pub fn repoint(&self, upstream: Endpoint) {
         self.rules.change(|state| state.upstream = upstream);
     }
 
-    /// Stops every byte in both directions. Sockets stay open and nobody gets a reset; kernels go on
+    /// Stops every byte in both directions. Sockets stay open and no reset is sent; kernels go on
     /// acknowledging what fits into their buffers, so only PostgreSQL's own timeouts notice. When
-    /// this comes back, this process passes nothing any more; what it had handed to the kernel
-    /// before still arrives, and what it holds passes after the heal.
+    /// this returns, the relay forwards nothing any more: bytes that it had already handed to the
+    /// kernel still arrive, and bytes that it holds pass after the heal.
     pub fn cut(&self) -> Fault {
         let both = [Rule::Cut(Direction::ToStandby), Rule::Cut(Direction::ToUpstream)];
         self.fault("cut", both)
     }
 
-    /// Stops every byte in one direction; the other one passes.
+    /// Stops every byte in one direction; the other direction passes.
     pub fn cut_one_way(&self, direction: Direction) -> Fault {
         let which = match direction {
             Direction::ToStandby => "cut towards the standby",
@@ -93,27 +98,27 @@ impl Link {
         self.fault(which, [Rule::Cut(direction)])
     }
 
-    /// Lets every byte take this much longer, in each direction: the round trip takes twice as much.
+    /// Delays every byte by `one_way`, in each direction: a round trip takes twice as much longer.
     pub fn delay(&self, one_way: Duration) -> Fault {
         self.fault(&format!("takes {one_way:?} each way"), [Rule::Delay(one_way)])
     }
 
-    /// Lets so many bytes per second through, in each direction and for each connection.
+    /// Limits the link to this many bytes per second, in each direction and for each connection.
     pub fn throttle(&self, bytes_per_second: u32) -> Fault {
         let limit = bytes_per_second.max(1);
         self.fault(&format!("passes {limit} bytes per second"), [Rule::Throttle(limit)])
     }
 
-    /// Ends every connection with a reset, as a firewall or a router that forgot them would. On the
-    /// local host the upstream's side is a Unix socket, which knows no reset: its server sees the
-    /// end of the connection.
+    /// Ends every connection with a TCP reset, as a firewall or a router that has lost its state
+    /// does. On the local host the upstream's side is a Unix socket, which has no reset: its server
+    /// sees the end of the connection.
     pub fn reset(&self) {
         let what = self.rules.what("reset");
         self.rules.notebook.note(Event::Fault { what });
         self.rules.change(|state| state.resets += 1);
     }
 
-    /// The bytes that have passed in this direction, over all connections.
+    /// Returns the number of bytes that have passed in this direction, over all connections.
     pub fn bytes(&self, direction: Direction) -> u64 {
         *self.rules.state().passed(direction)
     }
@@ -140,7 +145,7 @@ impl Drop for Link {
 }
 
 impl Fault {
-    /// Heals the link now; the same as dropping the fault, but it reads as an act.
+    /// Heals the link now. Dropping the fault does the same; this reads as an act.
     pub fn heal(self) {}
 }
 
@@ -152,8 +157,8 @@ impl Drop for Fault {
     }
 }
 
-/// Goes on until the link is dropped, which ends every connection too. A connection that cannot be
-/// accepted, because this process has no file descriptor left, say, is one that the standby tries
+/// Accepts connections until the link is dropped, which ends every connection, too. When accepting
+/// fails (this process has no file descriptor left, for example), it goes on: the standby connects
 /// again.
 async fn accept(listener: TcpListener, rules: Arc<Rules>) {
     let mut connections = JoinSet::new();

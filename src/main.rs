@@ -1,5 +1,5 @@
-//! The program `lab`: runs the scenarios, brings up a cluster to play with, or checks a real one. It
-//! decides nothing: all of it is `src/cli.rs` and below.
+//! The program `lab`: runs the scenarios, brings up a cluster to try things on, or checks a real
+//! one. Its code is in `src/cli.rs` and below.
 
 use std::process::ExitCode;
 

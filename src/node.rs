@@ -1,12 +1,12 @@
 //! One PostgreSQL server on a host: configured, started, stopped, crashed, promoted. Base backups,
-//! statistics, waits and workloads are elsewhere; a node never knows which server it follows.
+//! statistics, waits and workloads are elsewhere; a node does not know which server it follows.
 //!
 //! ```text
-//!   log.rs             what it has logged, and waiting for a line of that
+//!   log.rs             its log, and the wait for a line in it
 //!   configuration.rs   what its configuration files set, for the notebook
 //!   setting.rs         a setting changed while it runs
-//!   freeze.rs          a server, or one kind of its processes, that does not run
-//!   fence.rs           an old primary kept from taking writes
+//!   freeze.rs          a server, or one kind of its processes, that is stopped and keeps its sockets
+//!   fence.rs           an old primary that is kept from taking writes
 //! ```
 
 mod configuration;
@@ -33,12 +33,12 @@ use crate::settings;
 use crate::wait::{PATIENCE, Seen, until};
 use crate::wal::{Branch, History, Lsn, Timeline};
 
-/// Who may connect: everybody with a password, for replication too.
+/// The authentication rules: every role with its password, for replication, too.
 const HBA: &str = "local all all scram-sha-256\nlocal replication all scram-sha-256\n\
                    host all all all scram-sha-256\nhost replication all all scram-sha-256\n";
 
-/// The processes that work in the data directory: a postmaster's backends are found by that also
-/// when it is dead. Without `/proc` nobody is seen, and nobody waited for.
+/// Lists the processes that work in the data directory: this finds a postmaster's backends even
+/// when the postmaster is dead. Without `/proc` the list is empty, and none is waited for.
 const BACKENDS: &str = "cd / && for process in /proc/[0-9]*; \
                         do [ \"$process/cwd\" -ef \"$PGDATA\" ] && echo \"${process#/proc/}\"; \
                         done 2>/dev/null; true";
@@ -54,14 +54,14 @@ pub struct Node {
     shown: Shown,
 }
 
-/// How a server is told to stop (manual: Shutting Down the Server).
+/// A mode of shutdown (manual: Shutting Down the Server).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Waits for its clients to go.
+    /// Waits until all clients have disconnected.
     Smart,
-    /// Ends its clients, sends the standbys everything, writes a checkpoint.
+    /// Disconnects all clients, sends the standbys all remaining WAL, and writes a checkpoint.
     Fast,
-    /// Ends at once; the next start recovers.
+    /// Exits without a checkpoint; the next start recovers.
     Immediate,
 }
 
@@ -94,23 +94,23 @@ impl Node {
         }
     }
 
-    /// Its name, which is its `cluster_name` and, as a standby, its `application_name` too.
+    /// Returns its name, which is its `cluster_name` and, as a standby, its `application_name`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The machine it is on.
+    /// Returns the machine it is on.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Where clients reach it.
+    /// Returns where clients connect to it.
     pub fn endpoint(&self) -> Endpoint {
         self.host.endpoint()
     }
 
-    /// Runs what fills the data directory, and then writes the configuration over what came with it.
-    /// Gives what that said.
+    /// Runs a script that fills the data directory, replaces the configuration that came with it,
+    /// and returns the script's output.
     pub(crate) async fn prepare(&self, fill: Script, conf: &Conf) -> Result<String> {
         let line = format!(
             "{} && printf %s \"$HBA\" >pg_hba.conf && printf %s \"$CONF\" >postgresql.conf",
@@ -138,6 +138,11 @@ impl Node {
     }
 
     /// Starts the server and waits until it takes connections.
+    ///
+    /// # Errors
+    ///
+    /// The server exits by itself, or takes no connections within [`PATIENCE`]: the error has the
+    /// last lines of its log.
     pub async fn start(&self) -> Result<()> {
         self.launch().await?;
         self.ready().await
@@ -148,30 +153,34 @@ impl Node {
         let launch = self.launches.fetch_add(1, Ordering::Relaxed) + 1;
         let line = "postgres -D \"$PGDATA\" >>../log 2>&1";
         self.note_command(&format!("{line} &"), Vec::new());
+        // Each start has a status file of its own, so that the exit of an earlier start is never read
+        // as the exit of this one.
         let script = Script::new(format!("{line}; echo $? >../exit.{launch}"));
         self.host.spawn(&script).await.map_err(|error| error.on(&self.name))
     }
 
-    /// Waits until the server takes connections, and records the settings it came up with; ends at once
-    /// when the server has ended.
+    /// Waits until the server takes connections, and records the settings that it started with; fails at
+    /// once when the server has exited.
     pub(crate) async fn ready(&self) -> Result<()> {
         let session = self.ready_for(&self.password).await?;
         self.record_settings(&session).await
     }
 
-    /// The same with a password that may not be this node's yet, and gives the session.
+    /// Waits as [`ready`](Self::ready) does and returns a session, with the password of the
+    /// template that the server started from.
     pub(crate) async fn ready_for(&self, password: &Password) -> Result<Session> {
         let config = self.config_with(password);
-        let looked = until("the server takes connections", PATIENCE, || async {
+        let connected = until("the server takes connections", PATIENCE, || async {
             match Session::open(&config, &self.name, &Notebook::in_memory()).await {
                 Ok(session) => Ok(Seen::Done(Ok(session))),
+                // A server that has exited never answers: do not wait for the deadline.
                 Err(error) => match self.exit_status().await? {
                     Some(status) => Ok(Seen::Done(Err(status))),
                     None => Err(error),
                 },
             }
         });
-        let failure = match looked.await {
+        let failure = match connected.await {
             Ok(Ok(session)) => return Ok(session),
             Ok(Err(status)) => Error::new("starting the server", Why::Ended { status }),
             Err(late) => late,
@@ -179,7 +188,11 @@ impl Node {
         Err(self.with_log(failure).await)
     }
 
-    /// The exit status of the server, if it has ended since it was last started.
+    /// Returns the exit status of the server, if it has exited since it was last started.
+    ///
+    /// # Errors
+    ///
+    /// The host does not answer.
     pub async fn exit_status(&self) -> Result<Option<String>> {
         let launch = self.launches.load(Ordering::Relaxed);
         let script = Script::new(format!("cat ../exit.{launch} 2>/dev/null || true"));
@@ -187,7 +200,11 @@ impl Node {
         Ok(Some(status.trim().to_owned()).filter(|status| !status.is_empty()))
     }
 
-    /// Stops the server and waits until it has.
+    /// Stops the server and waits until it has exited.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run, or does not stop in time.
     pub async fn stop(&self, how: Shutdown) -> Result<()> {
         let line = format!("pg_ctl stop -D \"$PGDATA\" -m {}", how.mode());
         let patience = PATIENCE.mul_f64(settings::timeout_factor()).as_secs().to_string();
@@ -195,9 +212,13 @@ impl Node {
         self.run_recorded(&line, &script).await.map(drop)
     }
 
-    /// Kills the postmaster: a server crash, never a power loss, because what the server had
-    /// written is in the page cache and stays. Its backends notice and go; it is over when all
-    /// have gone, so that the server can be started again at once.
+    /// Kills the postmaster (SIGKILL) and waits until its backends have exited, so that the server
+    /// can be started again at once. This is a server crash, not a power loss: what the server had
+    /// written is in the page cache and stays.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run, or its processes do not exit in time.
     pub async fn crash(&self) -> Result<()> {
         if let Some(status) = self.exit_status().await? {
             return Err(Error::new("crashing the server", Why::Ended { status }).on(&self.name));
@@ -213,38 +234,55 @@ impl Node {
         .await
     }
 
-    /// The process id of the postmaster, on its host.
+    /// Returns the process id of the postmaster, on its host.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run, or its `postmaster.pid` is not understood.
     pub async fn postmaster(&self) -> Result<u32> {
         let file = self.host.read("postmaster.pid").await.map_err(|error| error.on(&self.name))?;
         let pid = file.lines().next().and_then(|line| line.trim().parse().ok());
         pid.ok_or_else(|| Error::unreadable("reading postmaster.pid", file).on(&self.name))
     }
 
-    /// Makes a standby a primary and waits until it is one.
+    /// Promotes a standby and waits until it is a primary (manual: `pg_promote`).
+    ///
+    /// # Errors
+    ///
+    /// The server is not in recovery, or does not leave it in time.
     pub async fn promote(&self) -> Result<()> {
         const SQL: &str = "SELECT pg_promote()";
         let asked = Instant::now();
         match self.session().await?.value(SQL).await? {
             true => Ok(()),
             false => {
-                let (waited, last) = (asked.elapsed(), "pg_promote() answered false".to_owned());
+                let (waited, last) = (asked.elapsed(), "pg_promote() returned false".to_owned());
                 let late = Error::new("promoting the server", Why::Deadline { waited, last });
                 Err(self.with_log(late).await)
             }
         }
     }
 
-    /// Makes the server read its configuration again.
+    /// Reloads the server's configuration, with `pg_ctl reload`.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run.
     pub async fn reload(&self) -> Result<()> {
         self.run("pg_ctl reload -D \"$PGDATA\"").await.map(drop)
     }
 
-    /// Runs a command line on the node's host, as a person would type it there, and notes it.
+    /// Runs a command line on the node's host, as a person would type it there, records it in the
+    /// notebook, and returns its output.
+    ///
+    /// # Errors
+    ///
+    /// The line exits with another status than 0: the error has its output.
     pub async fn run(&self, line: &str) -> Result<String> {
         self.run_recorded(line, &Script::new(line)).await
     }
 
-    /// The same for a program that connects to the server, as the superuser.
+    /// Runs a script that connects to the server as the superuser, and records its line.
     pub(crate) async fn run_as_client(&self, script: Script) -> Result<String> {
         let script = script.with("PGPASSWORD", self.password.as_str());
         self.run_recorded(&script.line.clone(), &script.with("PGDATABASE", "postgres")).await
@@ -255,7 +293,11 @@ impl Node {
         self.host.run(script).await.map_err(|error| error.on(&self.name))
     }
 
-    /// Where a timeline branched off its parent, read from its history file.
+    /// Returns where a timeline branched off its parent, read from its history file.
+    ///
+    /// # Errors
+    ///
+    /// The server has no such history file, or it is not understood.
     pub async fn branch(&self, timeline: Timeline) -> Result<Branch> {
         let file = timeline.history_file();
         let text = self.run(&format!("cat \"$PGDATA/pg_wal/{file}\"")).await?;
@@ -267,8 +309,12 @@ impl Node {
             .ok_or_else(|| Error::unreadable(format!("reading {file}"), text).on(&self.name))
     }
 
-    /// Where the last checkpoint's record is, from the control file: also of a stopped server,
-    /// whose last record it then is (manual: `pg_controldata`).
+    /// Returns the position of the last checkpoint's record, from the control file; on a server
+    /// that was stopped cleanly it is the last record of its WAL (manual: `pg_controldata`).
+    ///
+    /// # Errors
+    ///
+    /// The control file cannot be read.
     pub async fn last_checkpoint(&self) -> Result<Lsn> {
         let line = "pg_controldata -D \"$PGDATA\" | grep 'Latest checkpoint location'";
         let said = self.run(line).await?;
@@ -276,17 +322,25 @@ impl Node {
         location.ok_or_else(|| Error::unreadable("reading the control file", said).on(&self.name))
     }
 
-    /// A session of the superuser.
+    /// Opens a session of the superuser.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the connection, or does not answer in time.
     pub async fn session(&self) -> Result<Session> {
         Session::open(&self.config(), &self.name, &self.notebook).await
     }
 
-    /// The same, for one whose statements are nobody's business, or too many to note.
+    /// Opens a session of the superuser whose statements are not recorded.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`session`](Self::session).
     pub async fn session_unrecorded(&self) -> Result<Session> {
         Session::open(&self.config(), &self.name, &Notebook::in_memory()).await
     }
 
-    /// How the superuser connects.
+    /// Returns the configuration with which the superuser connects.
     pub fn config(&self) -> Config {
         self.config_with(&self.password)
     }
@@ -320,7 +374,7 @@ impl Node {
     }
 }
 
-/// How the superuser connects, wherever that is.
+/// Returns the superuser's configuration, without host and port.
 pub(crate) fn superuser(password: &Password) -> Config {
     let mut config = Config::new();
     config.user("postgres").dbname("postgres").password(password.as_str());

@@ -1,5 +1,5 @@
-//! A password that shows itself in no `Debug` text, and so in no assertion and no log. It is made up
-//! for one cluster and goes with it.
+//! A password that no `Debug` text shows, and so no assertion and no log. It is generated for one
+//! cluster and removed with it.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use rand::distr::Alphanumeric;
 pub struct Password(String);
 
 impl Password {
-    /// One that nobody needs to remember.
+    /// Creates a random password of 24 letters and digits.
     pub(crate) fn random() -> Self {
         Self(rand::rng().sample_iter(Alphanumeric).take(24).map(char::from).collect())
     }
@@ -20,7 +20,7 @@ impl Password {
         Self(text)
     }
 
-    /// The password itself.
+    /// Returns the password in plain text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

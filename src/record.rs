@@ -1,5 +1,5 @@
-//! The record of a run: what happened, as events, one JSON object a line. Everything that is rendered
-//! comes from here.
+//! The record of a run: its events in order, one JSON object a line. Pages and the report are
+//! rendered from records alone.
 //!
 //! ```text
 //!   notebook.rs    what a scenario writes into while it runs: appends to the record's file

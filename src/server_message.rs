@@ -19,7 +19,8 @@ pub struct ServerMessage {
 }
 
 impl ServerMessage {
-    /// Of a server's answer to a statement. Source: the manual's "Error and Notice Message Fields".
+    /// Creates the message of a server's answer to a statement (manual: Error and Notice Message
+    /// Fields).
     pub(crate) fn from_server(error: &DbError) -> Self {
         let mut message = normalise(error.message()).into_owned();
         if let Some(detail) = error.detail() {
@@ -29,22 +30,22 @@ impl ServerMessage {
         Self { code: Some(error.code().clone()), message }
     }
 
-    /// Of one line of a server's log, from the severity on.
+    /// Creates the message of one line of a server's log, from the severity on.
     pub fn from_log(line: &str) -> Self {
         Self { code: None, message: normalise(after_prefix(line)).into_owned() }
     }
 
-    /// The SQLSTATE; a log line has none.
+    /// Returns the SQLSTATE; none for a log line.
     pub fn code(&self) -> Option<&SqlState> {
         self.code.as_ref()
     }
 
-    /// The five characters of the SQLSTATE; empty for a log line.
+    /// Returns the five characters of the SQLSTATE; empty for a log line.
     pub fn sqlstate(&self) -> &str {
         self.code.as_ref().map_or("", SqlState::code)
     }
 
-    /// Message and detail, normalised.
+    /// Returns the message and its detail, normalised.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -59,7 +60,7 @@ impl fmt::Display for ServerMessage {
     }
 }
 
-/// A log line without its time and process id: from the severity on.
+/// Returns a log line from its severity on, without time and process id.
 fn after_prefix(line: &str) -> &str {
     const SEVERITIES: [&str; 6] = ["LOG:", "FATAL:", "ERROR:", "WARNING:", "PANIC:", "DETAIL:"];
     let start = SEVERITIES.iter().filter_map(|severity| line.find(severity)).min();

@@ -1,5 +1,5 @@
-//! A connection to a server, and what is typed into it. Every statement is noted in the notebook
-//! as it is sent; a session never reconnects, because a lost connection is an observation.
+//! A connection to a server, and the statements sent over it. Each statement is written into the
+//! notebook as it is sent. A session never reconnects, because a lost connection is an observation.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +18,8 @@ use crate::record::notebook::Notebook;
 use crate::server_message::ServerMessage;
 use crate::settings;
 
-/// How long a connection may take to come about, before `LAB_TIMEOUT` multiplies it. A frozen
-/// server accepts connections and says nothing.
+/// The longest that connecting may take, before `LAB_TIMEOUT` multiplies it. A frozen server
+/// accepts connections and never answers.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// An open session on one server.
@@ -33,7 +33,7 @@ pub struct Session {
     connection: JoinHandle<()>,
 }
 
-/// What the server said without being asked.
+/// Messages that the server sent outside of any result.
 #[derive(Debug, Default)]
 struct Heard {
     notices: Vec<ServerMessage>,
@@ -42,13 +42,21 @@ struct Heard {
 
 impl Session {
     /// Opens a session; `name` is what the notebook shows before the prompt.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the connection, or does not answer in time.
     pub async fn open(config: &Config, name: &str, notebook: &Notebook) -> Result<Self> {
         let deadline = CONNECT.mul_f64(settings::timeout_factor());
         Self::open_with(config, NoTls, deadline, name, notebook).await
     }
 
-    /// The same over TLS, where the server offers it and `config` wants it, and with a deadline of
-    /// one's own.
+    /// Opens a session with a deadline of its own, and over TLS where the server offers it and
+    /// `config` asks for it.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the connection, or does not answer before the deadline.
     pub async fn open_with<T>(
         config: &Config,
         tls: T,
@@ -60,15 +68,17 @@ impl Session {
         T: MakeTlsConnect<Socket>,
         T::Stream: Send + 'static,
     {
-        let failed = |source| Error::sql("connecting", source).on(name);
+        let failed = |source| Error::sql("connecting to PostgreSQL", source).on(name);
         let connect = tokio::time::timeout(deadline, config.connect(tls));
         let (client, connection) = match connect.await {
             Ok(connected) => connected.map_err(failed)?,
             Err(_) => {
-                let last = "no answer to the connection's first message".to_owned();
-                return Err(
-                    Error::new("connecting", Why::Deadline { waited: deadline, last }).on(name)
-                );
+                let last = "no answer to the first message".to_owned();
+                return Err(Error::new(
+                    "connecting to PostgreSQL",
+                    Why::Deadline { waited: deadline, last },
+                )
+                .on(name));
             }
         };
         let heard = Arc::default();
@@ -76,13 +86,13 @@ impl Session {
         Ok(Self { client, name: name.to_owned(), notebook: notebook.clone(), heard, connection })
     }
 
-    /// The notices and warnings so far, oldest first.
+    /// Returns the notices and warnings received so far, oldest first.
     pub fn notices(&self) -> Vec<ServerMessage> {
         self.heard().notices.clone()
     }
 
-    /// What the server ended the connection with, if it did and said so: an administrator's
-    /// command, a conflict with recovery.
+    /// Returns the message with which the server ended the connection, if it sent one: an
+    /// administrator's command, a conflict with recovery.
     pub fn end(&self) -> Option<ServerMessage> {
         self.heard().end.clone()
     }
@@ -91,13 +101,21 @@ impl Session {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one or more statements for what they do.
+    /// Runs one or more statements and discards their results.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses a statement, or the connection is lost.
     pub async fn run(&self, sql: &str) -> Result<()> {
         self.note(sql);
         self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }
 
-    /// Runs the statements of a file, `\i fixtures/sql/shop.sql` in psql.
+    /// Runs the statements of a file, as `\i fixtures/sql/shop.sql` does in psql.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, PostgreSQL refuses a statement, or the connection is lost.
     pub async fn run_file(&self, path: &str) -> Result<()> {
         self.note(&format!("\\i {path}"));
         let sql = fs::read_to_string(Path::new(path))
@@ -105,35 +123,53 @@ impl Session {
         self.client.batch_execute(&sql).await.map_err(|source| self.failed(path, source))
     }
 
-    /// Runs one statement and gives the number of rows it changed.
+    /// Runs one statement and returns the number of rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses the statement, or the connection is lost.
     pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         self.note(sql);
         let changed = self.client.execute(sql, parameters).await;
         changed.map_err(|source| self.failed(sql, source))
     }
 
-    /// Runs a query and gives its rows.
+    /// Runs a query and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses the query, or the connection is lost.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
         self.note(sql);
         self.rows_unrecorded(sql).await
     }
 
-    /// Runs a query that has one row with one column, and gives that.
+    /// Runs a query and returns its one value: one row with one column.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses the query, the result has another shape or type, or the connection is
+    /// lost.
     pub async fn value<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
         self.note(sql);
         self.value_unrecorded(sql).await
     }
 
-    /// Runs a query that has one `bigint` that is never negative: a count, a size.
+    /// Runs a query and returns its one value, a `bigint` that is never negative: a count, a size.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`value`](Self::value).
     pub async fn count(&self, sql: &str) -> Result<u64> {
         self.value::<i64>(sql).await.map(i64::unsigned_abs)
     }
 
-    /// Runs a statement that PostgreSQL may refuse, and gives the refusal if it did.
+    /// Runs a statement that PostgreSQL may refuse, and returns the refusal; none where it was
+    /// accepted.
     ///
     /// # Errors
     ///
-    /// The connection broke.
+    /// The connection is lost.
     pub async fn attempt(&self, sql: &str) -> Result<Option<ServerMessage>> {
         match self.run(sql).await {
             Ok(()) => Ok(None),
@@ -141,36 +177,37 @@ impl Session {
         }
     }
 
-    /// Runs a statement that PostgreSQL refuses, and gives the refusal.
+    /// Runs a statement that PostgreSQL refuses, and returns the refusal.
     ///
     /// # Errors
     ///
-    /// It was accepted, or the connection broke.
+    /// The statement was accepted, or the connection is lost.
     pub async fn refusal(&self, sql: &str) -> Result<ServerMessage> {
         self.attempt(sql).await?.ok_or_else(|| {
             Error::new(format!("expecting a refusal of {sql:?}"), Why::Accepted).on(&self.name)
         })
     }
 
-    /// As [`rows`](Self::rows), for waits and views: how often they look is nobody's business.
+    /// Runs a query as [`rows`](Self::rows) does, unrecorded: polling repeats a query a varying
+    /// number of times.
     pub(crate) async fn rows_unrecorded(&self, sql: &str) -> Result<Vec<Row>> {
         self.client.query(sql, &[]).await.map_err(|source| self.failed(sql, source))
     }
 
-    /// As [`value`](Self::value), without a note.
+    /// Runs a query as [`value`](Self::value) does, unrecorded.
     pub(crate) async fn value_unrecorded<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
         let row = self.client.query_one(sql, &[]).await;
         let value = row.and_then(|row| row.try_get(0));
         value.map_err(|source| self.failed(sql, source))
     }
 
-    /// As [`run`](Self::run), for statements with passwords in them: they appear nowhere.
+    /// Runs statements that contain passwords: neither the notebook nor an error shows them.
     pub(crate) async fn run_without_trace(&self, act: &str, sql: &str) -> Result<()> {
         let run = self.client.batch_execute(sql).await;
         run.map_err(|source| Error::sql(act, source).on(&self.name))
     }
 
-    /// As [`run`](Self::run), without a note.
+    /// Runs statements as [`run`](Self::run) does, unrecorded.
     pub(crate) async fn run_unrecorded(&self, sql: &str) -> Result<()> {
         self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }
@@ -181,6 +218,8 @@ impl Session {
 
     fn failed(&self, sql: &str, source: tokio_postgres::Error) -> Error {
         let act = format!("running {sql:?}");
+        // When the server ends a connection, the statement fails with "closed" only; the reason came
+        // as a message of its own.
         match self.end().filter(|_| source.is_closed()) {
             Some(end) => Error::new(act, Why::Refused(end)).on(&self.name),
             None => Error::sql(act, source).on(&self.name),
@@ -194,7 +233,7 @@ impl Drop for Session {
     }
 }
 
-/// Drives a connection to its end, and keeps what the server says on its own.
+/// Drives a connection to its end, and keeps the messages that the server sends outside of results.
 async fn listen(
     mut connection: Connection<Socket, impl AsyncRead + AsyncWrite + Unpin>,
     heard: Arc<Mutex<Heard>>,

@@ -1,5 +1,5 @@
-//! The only reader of the environment. Every setting is named `LAB_…`; a value that is not
-//! understood is an error that lists the values that are, never a silent default.
+//! The only reader of the environment. Every setting is named `LAB_…`. A value that is not
+//! understood is an error that lists the allowed values; it never becomes a silent default.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,21 +9,22 @@ use std::sync::LazyLock;
 use crate::error::{Error, Result, Why};
 use crate::version::Version;
 
-/// Where and on which PostgreSQL a run happens. The shape of what runs there is a
+/// Where a run happens, and on which PostgreSQL. The shape of the cluster is a
 /// [`Topology`](crate::Topology).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `LAB_HOST`: where nodes run.
     pub host: HostChoice,
-    /// `LAB_PG`: the PostgreSQL version; by default the newest stable one that is there.
+    /// `LAB_PG`: the PostgreSQL version; none stands for the newest stable one that is available.
     pub version: Option<Version>,
     /// `LAB_IMAGE`: a container image to use instead of `postgres:<major>`.
     pub image: Option<String>,
     /// `LAB_PG_BIN`: the directory of PostgreSQL's programs, instead of the search for it.
     pub bin: Option<PathBuf>,
-    /// `LAB_DIR`: where local clusters live; by default the temporary directory.
+    /// `LAB_DIR`: the directory below which local clusters are created; by default the temporary
+    /// directory.
     pub dir: PathBuf,
-    /// `LAB_KEEP`: keep the cluster of a failed test, and of a killed process.
+    /// `LAB_KEEP`: keep the cluster of a test that failed, or of a process that was killed.
     pub keep: bool,
     /// `LAB_SCALE`: multiplies row counts and load durations.
     pub scale: f64,
@@ -33,27 +34,28 @@ pub struct Settings {
     pub conf: Option<PathBuf>,
     /// `LAB_RELAY_ADDRESS`: the address under which containers reach this process.
     pub relay_address: Option<String>,
-    /// `LAB_DRIVER`: who runs the scenarios.
+    /// `LAB_DRIVER`: what runs the scenarios.
     pub driver: Driver,
 }
 
-/// Who runs the scenarios. Figures of those that ran beside others are not worth quoting; records
-/// say so.
+/// What runs the scenarios. Tests that run at the same time share the machine, so their figures are
+/// not comparable; a record says how its test ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// cargo, several at a time.
+    /// `cargo test`, which runs several tests at a time.
     Cargo,
-    /// The program `lab`, one at a time. The standard input is its pipe; the end of that ends the
-    /// run, so that nothing goes on when `lab` is killed.
+    /// The program `lab`, which runs one scenario at a time. The standard input is a pipe from
+    /// `lab`; its end ends the run, so that no scenario goes on when `lab` is killed.
     Lab,
-    /// A person, one at a time, who goes on with Enter after each step.
+    /// A person, who runs one scenario at a time and presses Enter after each step.
     Person,
 }
 
 /// Where nodes run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostChoice {
-    /// In containers where an engine answers and has, or can get, the image; else local.
+    /// In containers where a container engine answers and has, or can pull, the image; else as
+    /// local processes.
     Auto,
     /// In containers, or not at all.
     Container,
@@ -62,7 +64,7 @@ pub enum HostChoice {
 }
 
 impl Default for Settings {
-    /// As in an environment without any `LAB_…` variable.
+    /// Returns the settings of an environment without any `LAB_…` variable.
     fn default() -> Self {
         Self {
             host: HostChoice::Auto,
@@ -81,16 +83,20 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings of this process's environment.
+    /// Reads the settings from this process's environment.
     ///
     /// # Errors
     ///
-    /// A value that is not understood: the error names the setting and the values it takes.
+    /// A value is not understood: the error names the setting and the values it takes.
     pub fn from_env() -> Result<Self> {
         Self::from_env_with(&[])
     }
 
-    /// The same, where these variables have these values whatever the environment says.
+    /// Reads the settings from the environment; the variables in `given` override it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`from_env`](Self::from_env).
     pub fn from_env_with(given: &[(&str, String)]) -> Result<Self> {
         let settings = Self::read(|asked| {
             let given = given.iter().find(|(name, _)| *name == asked);
@@ -173,45 +179,47 @@ fn parse<T>(
     let Some(value) = given else { return Ok(None) };
     match read(&value) {
         Some(read) => Ok(Some(read)),
-        None => Err(Error::new(format!("setting {name}"), Why::Setting { value, allowed })
-            .remedy(format!("set {name} to one of these, or unset it"))),
+        None => {
+            Err(Error::new(format!("reading the setting {name}"), Why::Setting { value, allowed })
+                .remedy(format!("set {name} to one of these, or unset it")))
+        }
     }
 }
 
-/// `LAB_TIMEOUT`: what every deadline is multiplied with. A bad value counts as 1 here, because
-/// [`Settings::from_env`] has refused it before anything waits.
+/// Returns `LAB_TIMEOUT`, the factor that multiplies every deadline. An invalid value counts as 1
+/// here, because [`Settings::from_env`] has refused it before anything waits.
 pub fn timeout_factor() -> f64 {
     static FACTOR: LazyLock<f64> =
         LazyLock::new(|| timeout(environment("LAB_TIMEOUT").map(to_text)).unwrap_or(1.0));
     *FACTOR
 }
 
-/// The directories that programs are searched in.
+/// Returns the directories in which programs are searched, from `PATH`.
 pub(crate) fn search_path() -> Vec<PathBuf> {
     environment("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
-/// `PATH` with these directories first.
+/// Returns `PATH` with these directories in front.
 pub(crate) fn search_path_behind(first: &[PathBuf]) -> OsString {
     let all = first.iter().cloned().chain(search_path());
     std::env::join_paths(all).unwrap_or_else(|_| environment("PATH").unwrap_or_default())
 }
 
-/// What a server and its tools inherit from this process: enough to load their libraries, and
-/// nothing that changes what they do (no `PG…`, no `LC_…`, no `LANG`).
+/// Returns the variables that a server and its tools inherit from this process: enough to load
+/// their libraries, and nothing that changes their behaviour (no `PG…`, no `LC_…`, no `LANG`).
 pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT"]
         .into_iter()
         .filter_map(|name| Some((name, environment(name)?)))
 }
 
-/// `DOCKER_HOST`, which says where the container engine is.
+/// Returns `DOCKER_HOST`, the address of the container engine.
 #[cfg(feature = "container")]
 pub(crate) fn docker_host() -> Option<String> {
     environment("DOCKER_HOST").map(to_text)
 }
 
-/// What the engine's command line client needs to find the same engine.
+/// Returns the variables with which the engine's command line client finds the same engine.
 #[cfg(feature = "container")]
 pub(crate) fn for_docker() -> impl Iterator<Item = (&'static str, OsString)> {
     ["HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"]
@@ -219,8 +227,8 @@ pub(crate) fn for_docker() -> impl Iterator<Item = (&'static str, OsString)> {
         .filter_map(|name| Some((name, environment(name)?)))
 }
 
-/// Cargo's variables of the program that runs now, which a cargo started from it must not see:
-/// build scripts would run again at every switch.
+/// Returns the names of cargo's variables of the running program. A cargo that is started from this
+/// program must not inherit them: build scripts would run again at every switch.
 #[cfg(feature = "cli")]
 pub(crate) fn cargo_variables() -> Vec<OsString> {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
@@ -233,8 +241,8 @@ pub(crate) fn cargo_variables() -> Vec<OsString> {
     names.filter(of_cargo).collect()
 }
 
-/// libpq's variables, by the keyword of a connection string that each stands for (manual: libpq,
-/// Environment Variables).
+/// Returns the values of libpq's variables, each with the keyword of a connection string that it
+/// stands for (manual: libpq, Environment Variables).
 #[cfg(feature = "cli")]
 pub(crate) fn libpq() -> impl Iterator<Item = (&'static str, String)> {
     [
@@ -265,7 +273,7 @@ fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// A value that is not UTF-8 is shown in the error as far as it can be.
+/// Replaces what is not UTF-8, so that an error can show the value.
 #[expect(clippy::needless_pass_by_value, reason = "it is mapped over an Option")]
 fn to_text(value: OsString) -> String {
     value.to_string_lossy().into_owned()

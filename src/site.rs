@@ -1,6 +1,6 @@
-//! Where the hosts of this run come from: a container engine with an image, or an installation on
-//! this machine. A site is chosen from the settings and from what is there, and told in one line; a
-//! choice is never changed in the middle of a cluster.
+//! The source of the hosts of a run: a container engine with an image, or an installation on this
+//! machine. A site is chosen from the settings and from what is available; it never changes within
+//! a cluster.
 //!
 //! ```text
 //!   Site ─┬─ containers of an Image   containers.rs, image.rs, route.rs (back to this process)
@@ -46,10 +46,10 @@ use crate::settings::{HostChoice, Settings};
 use crate::topology::PRIMARY;
 use crate::version::{NEWEST_KNOWN, Version};
 
-/// Hears, in a few words, how something goes that takes long.
+/// A callback for the progress of something that takes long, in a few words.
 pub(crate) type Tell<'a> = dyn Fn(&str) + Sync + 'a;
 
-/// Where hosts come from, and why.
+/// The source of hosts, and the reason why it was chosen.
 #[derive(Clone, Debug)]
 pub struct Site {
     ground: Ground,
@@ -65,21 +65,31 @@ enum Ground {
 }
 
 impl Site {
-    /// Chooses as the settings say. With `LAB_HOST=auto`: an engine that answers and has the image;
-    /// else an installation that fits; else an image that the engine can pull. Says what it chose on
-    /// standard error, once per process.
+    /// Chooses a site as the settings say, and announces it on standard error, once per process.
+    /// With `LAB_HOST=auto` it is an engine that answers and has the image; else an installation
+    /// that fits; else an image that the engine can pull.
+    ///
+    /// # Errors
+    ///
+    /// Nothing that the settings allow can run PostgreSQL: the error says what was tried. See
+    /// [`Error::is_missing`].
     pub async fn choose(settings: &Settings) -> Result<Self> {
         let site = Self::choose_telling(settings, &|_| {}).await?;
         site.announce();
         Ok(site)
     }
 
-    /// The same without a word on standard error; `tell` hears how the pull of an image goes.
+    /// Chooses a site as [`choose`](Self::choose) does, without the announcement; `tell` is called
+    /// with the progress of a pull.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`choose`](Self::choose).
     pub async fn choose_telling(settings: &Settings, tell: &Tell<'_>) -> Result<Self> {
         Self::find(settings, Some(tell)).await
     }
 
-    /// Chooses among what is there: nothing is pulled, and nothing is said.
+    /// Chooses among what is available, without a pull and without an announcement.
     #[cfg(feature = "cli")]
     async fn there(settings: &Settings) -> Result<Self> {
         Self::find(settings, None).await
@@ -93,7 +103,11 @@ impl Site {
         }
     }
 
-    /// Makes now what the first cluster would have to wait for: the template of its nodes.
+    /// Creates the template of the nodes now; otherwise the first cluster would wait for it.
+    ///
+    /// # Errors
+    ///
+    /// The template cannot be created.
     pub async fn prepare(&self) -> Result<()> {
         self.template().await.map(drop)
     }
@@ -149,7 +163,9 @@ impl Site {
         match Self::containers_that_serve(settings).await {
             Ok(Some(site)) => Ok(site),
             Ok(None) => {
-                match Self::local(settings, "the container engine has no image of it").await {
+                match Self::local(settings, "the container engine has no image of this version")
+                    .await
+                {
                     Ok(local) => Ok(local),
                     Err(missing) => {
                         Self::pulled(settings, pull).await.map_err(|no| neither(&no, &missing))
@@ -167,7 +183,7 @@ impl Site {
         }
     }
 
-    /// Containers of an image that is there, which can reach this process.
+    /// Returns the containers of an available image, if they can reach this process.
     #[cfg(feature = "container")]
     async fn containers_that_serve(settings: &Settings) -> Result<Option<Self>> {
         let containers = Containers::of_process().await?;
@@ -175,7 +191,12 @@ impl Site {
             return Ok(None);
         };
         containers.probe(&image, settings).await?;
-        Ok(Some(Self::on(containers, image, "a container engine answers and has it", settings)))
+        Ok(Some(Self::on(
+            containers,
+            image,
+            "a container engine answers and has the image",
+            settings,
+        )))
     }
 
     #[cfg(feature = "container")]
@@ -183,10 +204,10 @@ impl Site {
         let containers = Containers::of_process().await?;
         let image = image::pull(containers.engine(), settings, pull).await?;
         containers.probe(&image, settings).await?;
-        Ok(Self::on(containers, image, "it was pulled just now", settings))
+        Ok(Self::on(containers, image, "the image was pulled just now", settings))
     }
 
-    /// The PostgreSQL version that servers here are of; the minor one only where it is known
+    /// Returns the PostgreSQL version of servers here; the minor version only where it is known
     /// before a server runs.
     pub fn version(&self) -> &Version {
         match &self.ground {
@@ -196,7 +217,7 @@ impl Site {
         }
     }
 
-    /// `container` or `local`.
+    /// Returns the kind of host: `container` or `local`.
     pub fn kind(&self) -> &'static str {
         match &self.ground {
             #[cfg(feature = "container")]
@@ -205,21 +226,21 @@ impl Site {
         }
     }
 
-    /// The settings it was chosen with.
+    /// Returns the settings that it was chosen with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The lines of `LAB_CONF`.
+    /// Returns the lines of `LAB_CONF`.
     pub(crate) fn extra_conf(&self) -> Result<String> {
         let Some(path) = &self.settings.conf else { return Ok(String::new()) };
         std::fs::read_to_string(path).map_err(|source| {
             Error::io(format!("reading LAB_CONF={}", path.display()), source)
-                .remedy("set LAB_CONF to a file of postgresql.conf lines, or unset it")
+                .remedy("set LAB_CONF to a file with lines of postgresql.conf, or unset it")
         })
     }
 
-    /// What every node here starts from.
+    /// Returns the template of every node here.
     pub(crate) async fn template(&self) -> Result<Template> {
         match &self.ground {
             #[cfg(feature = "container")]
@@ -230,7 +251,7 @@ impl Site {
         }
     }
 
-    /// A new host for a node that starts from `template`, or from nothing at all.
+    /// Creates a host for a node that starts from `template`, or with an empty data directory.
     pub(crate) async fn host(&self, node: &str, template: Option<&Template>) -> Result<Host> {
         let host = match (&self.ground, template) {
             #[cfg(feature = "container")]
@@ -250,8 +271,8 @@ impl Site {
         host.map_err(|error| error.on(node))
     }
 
-    /// Where a relay for a server on this host listens: the address to bind, and the one under which
-    /// the server knows it, where that is another one.
+    /// Returns where a relay for a server on this host listens: the address to bind, and the
+    /// address at which the server connects, where that is another one.
     pub(crate) async fn relay(&self, host: &Host) -> Result<(IpAddr, Option<String>)> {
         #[cfg(feature = "container")]
         if let (Ground::Container(containers, _), Some(container)) =
@@ -265,7 +286,8 @@ impl Site {
         Ok((Ipv4Addr::LOCALHOST.into(), None))
     }
 
-    /// What was chosen, and a warning where this lab may not know what it chose.
+    /// Returns a line that says what was chosen, with a warning for a PostgreSQL that is newer than
+    /// this lab.
     pub fn announcement(&self) -> String {
         let version = self.version();
         let warning = match version.major() > NEWEST_KNOWN {
@@ -278,23 +300,23 @@ impl Site {
         format!("replication-lab: {self}{warning}")
     }
 
-    /// The machine, what servers run on there, and the settings that change figures: what a record
-    /// says of the place, for who compares two.
-    pub fn place(&self) -> String {
+    /// Returns the machine, what servers run on there, and the settings that change figures: a
+    /// record keeps it, so that figures of two machines can be compared.
+    pub fn location(&self) -> String {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
-        let mut place = format!("{system} {processor}, {cores} cores; {}", self.ground);
+        let mut location = format!("{system} {processor}, {cores} cores; {}", self.ground);
         #[expect(clippy::float_cmp, reason = "it is the default, or was set")]
         if self.settings.scale != 1.0 {
-            let _ = write!(place, "; LAB_SCALE={}", self.settings.scale);
+            let _ = write!(location, "; LAB_SCALE={}", self.settings.scale);
         }
         if let Some(conf) = &self.settings.conf {
-            let _ = write!(place, "; LAB_CONF={}", conf.display());
+            let _ = write!(location, "; LAB_CONF={}", conf.display());
         }
-        place
+        location
     }
 
-    /// Says it once per process, past the capture of test harnesses.
+    /// Prints the announcement once per process, past the capture of test harnesses.
     fn announce(&self) {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
@@ -328,6 +350,6 @@ impl fmt::Display for Ground {
 #[cfg(feature = "container")]
 fn neither(engine: &Error, installation: &Error) -> Error {
     let there = format!("{engine:?}\n  and {installation:?}").replace('\n', "\n  ");
-    Error::missing("looking for somewhere to run PostgreSQL", there)
-        .remedy("either of the two will do; the shortest way is cargo lab --install")
+    Error::missing("choosing where to run PostgreSQL", there)
+        .remedy("provide one of the two; the shortest way is to run cargo lab --install")
 }

@@ -1,9 +1,9 @@
-//! What PostgreSQL's replication views and functions say, with PostgreSQL's own names: what the server
-//! said at one moment. Nothing here judges.
+//! PostgreSQL's replication views and functions, with PostgreSQL's own names: what a server showed
+//! at one moment. Nothing here judges.
 //!
 //! ```text
-//!   queries.rs ─▶ rows.rs      one look, and what it gives (pure)
-//!   sampler.rs                 many looks, in fixed steps
+//!   queries.rs ─▶ rows.rs      one observation, and its rows (pure)
+//!   sampler.rs                 many observations, in fixed steps
 //! ```
 
 mod queries;

@@ -1,6 +1,6 @@
-//! The wanted shape of a cluster, as a value: who follows whom, with which slot, under which
-//! settings. It never starts anything by itself; [`Topology::start`] lives with the
-//! [`Cluster`](crate::Cluster) that it gives.
+//! The described shape of a cluster, as a value: the upstream of each standby, its slot, the
+//! settings. Nothing here starts a server: [`Topology::start`] is defined with the
+//! [`Cluster`](crate::Cluster) that it returns.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,10 +8,11 @@ use std::fmt;
 use crate::conf::Conf;
 use crate::error::{Error, Result, Why};
 
-/// The name of the node that every standby follows, directly or through another standby.
+/// The name of the primary: the node that every standby follows, directly or through another
+/// standby.
 pub const PRIMARY: &str = "primary";
 
-/// A primary and its standbys, described.
+/// A description of a primary and its standbys.
 ///
 /// ```
 /// use replication_lab::{Standby, Topology};
@@ -39,13 +40,14 @@ pub struct Topology {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standby {
-    /// Its node's name, its `application_name` and its slot's name.
+    /// The node's name, which is its `application_name` and its slot's name, too.
     pub name: String,
-    /// The node it streams from.
+    /// The name of its upstream.
     pub upstream: String,
-    /// Does its upstream keep a replication slot for it?
+    /// Tells whether it streams through a replication slot on its upstream.
     pub slot: bool,
-    /// Is it created after the start? Then only its machine and its link are there before.
+    /// Tells whether it is created after the start. Before that only its machine and its link are
+    /// there.
     pub deferred: bool,
 }
 
@@ -56,21 +58,22 @@ impl Standby {
         Self { name, upstream, slot: true, deferred: false }
     }
 
-    /// Lets it follow this node.
+    /// Sets its upstream.
     #[must_use]
     pub fn following(self, upstream: impl Into<String>) -> Self {
         Self { upstream: upstream.into(), ..self }
     }
 
-    /// Lets it stream without a replication slot.
+    /// Makes it stream without a replication slot.
     #[must_use]
     pub fn without_slot(self) -> Self {
         Self { slot: false, ..self }
     }
 
-    /// Defers it: its machine and its link are there from the start; its slot, its data and its server
-    /// are not. See [`Cluster::repoint`](crate::Cluster::repoint),
-    /// [`Cluster::rebuild`](crate::Cluster::rebuild) and [`Node::start`](crate::Node::start).
+    /// Defers its creation: its machine and its link are there from the start; its slot, its data
+    /// and its server are not. [`Cluster::repoint`](crate::Cluster::repoint),
+    /// [`Cluster::rebuild`](crate::Cluster::rebuild) and [`Node::start`](crate::Node::start) create
+    /// it later.
     #[must_use]
     pub fn deferred(self) -> Self {
         Self { deferred: true, ..self }
@@ -90,38 +93,40 @@ impl From<String> for Standby {
 }
 
 impl Topology {
-    /// A primary and one standby, `standby1`, that follows it asynchronously through a slot.
+    /// Describes a primary and one standby, `standby1`, that follows it asynchronously through a
+    /// slot.
     pub fn pair() -> Self {
         Self::alone().standby("standby1")
     }
 
-    /// A primary and nobody else.
+    /// Describes a primary without standbys.
     pub fn alone() -> Self {
         Self { standbys: Vec::new(), conf: Conf::new(), synchronous: None }
     }
 
-    /// Adds a standby; a name alone is one that follows the primary through a slot of its own.
+    /// Adds a standby; a bare name stands for one that follows the primary through a slot of its
+    /// own.
     #[must_use]
     pub fn standby(mut self, standby: impl Into<Standby>) -> Self {
         self.standbys.push(standby.into());
         self
     }
 
-    /// A setting of `postgresql.conf` on every node.
+    /// Adds a setting to `postgresql.conf` on every node.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.conf = self.conf.set(name, value);
         self
     }
 
-    /// The primary's `synchronous_standby_names`, in effect from the moment that all stream.
+    /// Sets the primary's `synchronous_standby_names`, in effect once every standby streams.
     #[must_use]
     pub fn synchronous(mut self, names: impl Into<String>) -> Self {
         self.synchronous = Some(names.into());
         self
     }
 
-    /// The standbys, an upstream always before those that follow it.
+    /// Returns the standbys; an upstream comes before the standbys that follow it.
     pub fn standbys(&self) -> &[Standby] {
         &self.standbys
     }
@@ -134,7 +139,8 @@ impl Topology {
         self.synchronous.as_deref()
     }
 
-    /// Is every name usable, used once, and every upstream described before its follower?
+    /// Checks that every name is usable and used once, and that every upstream is described before
+    /// the standbys that follow it.
     pub(crate) fn check(&self) -> Result<()> {
         let mut known = HashSet::from([PRIMARY]);
         let mut deferred = HashSet::new();
@@ -166,7 +172,7 @@ impl Topology {
     }
 }
 
-/// Manual: Querying and Manipulating Replication Slots.
+/// Tells whether a name is valid for a slot (manual: Querying and Manipulating Replication Slots).
 fn is_slot_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=63).contains(&name.len()) && name.bytes().all(legal)

@@ -1,12 +1,12 @@
-//! PostgreSQL versions as people write them: `17`, `19rc1`, `20devel`. Only the major number is
-//! ever compared; this file does not know which versions a machine has.
+//! PostgreSQL versions as people write them: `17`, `19rc1`, `20devel`. Only major versions are
+//! compared. Nothing here knows which versions a machine has.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result, Why};
 
-/// A version of PostgreSQL, by its major number and the text it was written with.
+/// A version of PostgreSQL: its major version, and the text it was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     major: u16,
@@ -16,27 +16,28 @@ pub struct Version {
 /// The oldest version that the lab's waits and queries are written for.
 pub const OLDEST: u16 = 13;
 
-/// The newest version that the snapshots were accepted on; newer ones are tried with a warning.
+/// The newest version that the pages were accepted on; newer ones are tried with a warning.
 pub const NEWEST_KNOWN: u16 = 19;
 
 impl Version {
-    /// The major number, `17`.
+    /// Returns the major version, such as 17.
     pub fn major(&self) -> u16 {
         self.major
     }
 
-    /// The minor number, where there is one: 10 of `17.10`.
+    /// Returns the minor version, such as 10 of `17.10`; none where the text has none.
     pub fn minor(&self) -> Option<u16> {
         self.text.split_once('.')?.1.parse().ok()
     }
 
-    /// Is this a finished release, not a beta, a release candidate or a build of the master branch?
+    /// Tells whether this is a finished release: no beta, no release candidate, no build of the
+    /// master branch.
     pub fn is_stable(&self) -> bool {
         self.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
     }
 
-    /// The version in the answer of `postgres --version`:
-    /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+    /// Reads the version from the output of `postgres --version`, such as `postgres (PostgreSQL)
+    /// 15.18 (Debian 15.18-0+deb12u1)`; none where there is no version.
     pub fn of_program(answer: &str) -> Option<Self> {
         answer.split_once("(PostgreSQL)")?.1.split_whitespace().next()?.parse().ok()
     }

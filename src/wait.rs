@@ -1,39 +1,51 @@
-//! The only waiting loop of the lab. A wait is for a condition, has a purpose and a deadline, and
-//! says what it saw last when it fails; it never stands in for a condition that nobody looks at.
+//! The only waiting loop of the lab. A wait is for a condition and has a purpose and a deadline;
+//! when it fails, the error says what was seen last. Time that passes never stands in for a
+//! condition.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, Why};
 use crate::settings;
 
-/// How long a wait lasts at most, before `LAB_TIMEOUT` multiplies it: generous, because only a
-/// broken run ever reaches it.
+/// The longest that a wait lasts, before `LAB_TIMEOUT` multiplies it. It is generous, because only
+/// a broken run ever reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to leave a server alone between two looks.
+/// The pause between two probes, so that polling does not load the server.
 const STEP: Duration = Duration::from_millis(5);
 
 /// What a probe saw.
 #[derive(Debug)]
 pub enum Seen<T> {
-    /// The condition holds, and this is what came with it.
+    /// The condition holds; the value is what the probe returns.
     Done(T),
-    /// Not yet, and this is what was there instead.
+    /// The condition does not hold yet; the text says what the probe saw instead.
     NotYet(String),
 }
 
-/// Looks again and again until `probe` is done, or `deadline` (times `LAB_TIMEOUT`) has passed.
+/// Probes repeatedly until the condition holds, or until `deadline` (times `LAB_TIMEOUT`) has
+/// passed.
 ///
-/// A probe's error counts as "not yet" and is what was seen last: a server that starts up refuses
-/// connections for a while.
+/// An error of the probe counts as "not yet" and becomes what was seen last: a server that starts
+/// up refuses connections for a while.
+///
+/// # Errors
+///
+/// The deadline passed: the error says what was waited for, for how long, and what was seen last.
+/// See [`Error::is_deadline`].
 pub async fn until<T, F>(what: &str, deadline: Duration, probe: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<Seen<T>>>,
 {
-    look(what, deadline, STEP, probe).await
+    poll(what, deadline, STEP, probe).await
 }
 
-/// The same without a pause between two looks, where the moment itself is what is measured.
+/// Waits as [`until`] does, without a pause between two probes: for a moment that is itself
+/// measured.
+///
+/// # Errors
+///
+/// As those of [`until`].
 pub async fn until_at_once<T, F>(
     what: &str,
     deadline: Duration,
@@ -42,10 +54,10 @@ pub async fn until_at_once<T, F>(
 where
     F: Future<Output = Result<Seen<T>>>,
 {
-    look(what, deadline, Duration::ZERO, probe).await
+    poll(what, deadline, Duration::ZERO, probe).await
 }
 
-async fn look<T, F>(
+async fn poll<T, F>(
     what: &str,
     deadline: Duration,
     step: Duration,
@@ -56,7 +68,7 @@ where
 {
     let deadline = deadline.mul_f64(settings::timeout_factor());
     let started = Instant::now();
-    let mut last = Ok("nothing, the first look did not come back".to_owned());
+    let mut last = Ok("nothing, because the first probe did not return".to_owned());
     loop {
         let left = deadline.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, probe()).await {
@@ -69,7 +81,7 @@ where
         if waited >= deadline {
             let why = match last {
                 Ok(last) => Why::Deadline { waited, last },
-                Err(last) => Why::LookFailed { waited, last },
+                Err(last) => Why::ProbeFailed { waited, last },
             };
             return Err(Error::new(format!("waiting until {what}"), why));
         }
@@ -77,8 +89,12 @@ where
     }
 }
 
-/// Looks again and again for the whole of `duration`, and fails as soon as `probe` is not done: a
-/// condition holds and goes on holding. `LAB_TIMEOUT` does not lengthen it.
+/// Probes repeatedly for the whole of `duration`, and fails as soon as the condition does not hold.
+/// `LAB_TIMEOUT` does not lengthen it.
+///
+/// # Errors
+///
+/// The condition stopped holding, or a probe failed.
 pub async fn stays<F>(what: &str, duration: Duration, mut probe: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<Seen<()>>>,
@@ -95,15 +111,15 @@ where
     Ok(())
 }
 
-/// Lets `duration` pass, where time itself is the subject: a load that goes on for ten seconds, a
-/// fault that lasts for a moment. It never stands in for a condition: [`until`] waits for those.
-/// `LAB_TIMEOUT` does not lengthen it.
+/// Waits for `duration`, where time itself is the subject: a load that goes on for ten seconds, a
+/// fault that lasts for a moment. For conditions there is [`until`]. `LAB_TIMEOUT` does not
+/// lengthen it.
 pub async fn elapse(duration: Duration) {
     pause(duration).await;
 }
 
-/// Leaves something alone for a moment, between two tries of it.
-#[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
+/// Sleeps between two tries of something.
+#[expect(clippy::disallowed_methods, reason = "the only code that sleeps")]
 pub(crate) async fn pause(step: Duration) {
     if !step.is_zero() {
         tokio::time::sleep(step).await;
@@ -116,27 +132,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_that_fails_says_for_what_how_long_and_what_it_saw_last() {
-        let mut looks = 0;
+        let mut probes = 0;
         let error = until("the moon is full", Duration::from_millis(60), || {
-            looks += 1;
-            std::future::ready(Ok(Seen::<()>::NotYet(format!("a crescent, look {}", looks.min(2)))))
+            probes += 1;
+            std::future::ready(Ok(Seen::<()>::NotYet(format!(
+                "a crescent, probe {}",
+                probes.min(2)
+            ))))
         })
         .await
         .unwrap_err();
         assert!(error.is_deadline());
         let said = error.to_string();
-        assert!(said.starts_with("waiting until the moon is full: not within "), "{said}");
-        assert!(said.ends_with("seen last: a crescent, look 2"), "{said}");
+        assert!(
+            said.starts_with("waiting until the moon is full: it did not happen within "),
+            "{said}"
+        );
+        assert!(said.ends_with("seen last: a crescent, probe 2"), "{said}");
     }
 
     #[tokio::test]
-    async fn an_error_of_the_probe_is_kept_and_the_next_look_may_succeed() {
-        let mut looks = 0;
+    async fn an_error_of_the_probe_is_kept_and_the_next_probe_may_succeed() {
+        let mut probes = 0;
         let found = until("it answers", PATIENCE, || {
-            looks += 1;
-            std::future::ready(match looks {
+            probes += 1;
+            std::future::ready(match probes {
                 1 => Err(Error::io("connecting", std::io::ErrorKind::ConnectionRefused.into())),
-                _ => Ok(Seen::Done(looks)),
+                _ => Ok(Seen::Done(probes)),
             })
         })
         .await
@@ -152,19 +174,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stays_is_watched_to_the_end_and_a_change_is_told() {
+    async fn what_stays_is_watched_to_the_end_and_a_change_is_an_error() {
         let watched = Duration::from_millis(30);
         let started = Instant::now();
         stays("it is dark", watched, || std::future::ready(Ok(Seen::Done(())))).await.unwrap();
         assert!(started.elapsed() >= watched);
-        let mut looks = 0;
+        let mut probes = 0;
         let changed = stays("it is dark", PATIENCE, || {
-            looks += 1;
+            probes += 1;
             let light = Seen::NotYet("a light".to_owned());
-            std::future::ready(Ok(if looks < 3 { Seen::Done(()) } else { light }))
+            std::future::ready(Ok(if probes < 3 { Seen::Done(()) } else { light }))
         });
         let said = changed.await.unwrap_err().to_string();
-        assert!(said.starts_with("watching that it is dark: changed after"), "{said}");
+        assert!(said.starts_with("watching that it is dark: it changed after"), "{said}");
         assert!(said.ends_with("seen last: a light"), "{said}");
     }
 

@@ -1,15 +1,15 @@
-//! Where a server stands in its write-ahead log: timelines, names of WAL files, history files.
-//! LSNs are [`Lsn`], tokio-postgres's own type. Nothing here ever asks a server.
+//! WAL positions, timelines, names of WAL files, and history files. LSNs are [`Lsn`],
+//! tokio-postgres's own type. Nothing here asks a server.
 
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// A position in the write-ahead log, `0/3EE4AD0` (manual: `pg_lsn` Type). PostgreSQL 19 prints
-/// eight digits after the slash; both forms parse.
+/// A position in the write-ahead log, such as `0/3EE4AD0` (manual: `pg_lsn` Type). PostgreSQL 19
+/// prints eight digits after the slash; both forms parse.
 pub type Lsn = tokio_postgres::types::PgLsn;
 
-/// The bytes of WAL from one position to another; 0 when `to` lies before `from`.
+/// Returns the bytes of WAL from one position to another; 0 when `to` lies before `from`.
 pub fn bytes_between(from: Lsn, to: Lsn) -> u64 {
     u64::from(to).saturating_sub(u64::from(from))
 }
@@ -19,12 +19,13 @@ pub fn bytes_between(from: Lsn, to: Lsn) -> u64 {
 pub struct Timeline(pub u32);
 
 impl Timeline {
-    /// The name of this timeline's history file, in `pg_wal`.
+    /// Returns the name of this timeline's history file, in `pg_wal`.
     pub fn history_file(self) -> String {
         format!("{:08X}.history", self.0)
     }
 
-    /// The timeline in a WAL file's name, `00000002` of `000000020000000000000003`.
+    /// Returns the timeline in a WAL file's name, such as 2 of `000000020000000000000003`; none
+    /// where the name is not that of a WAL file.
     ///
     /// ```
     /// use replication_lab::wal::Timeline;
@@ -47,11 +48,11 @@ impl fmt::Display for Timeline {
 /// One line of a history file: where a timeline branched off its parent, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// The timeline it came from.
+    /// The parent timeline.
     pub parent: Timeline,
     /// The position at which the new timeline begins.
     pub at: Lsn,
-    /// What PostgreSQL noted as the reason.
+    /// The reason that PostgreSQL recorded.
     pub reason: String,
 }
 

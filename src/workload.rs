@@ -1,9 +1,9 @@
-//! Shop writers: clients that place one order after the other, find the server that takes writes by
-//! themselves, and note what they were told about every single one. They never judge: see
+//! Writers: clients that place orders in the shop one after the other, find the server that takes
+//! writes by themselves, and record the outcome of every order. They never judge: see
 //! [`Ledger::compare`].
 //!
 //! ```text
-//!   ledger.rs    what writers were told, against the rows that are present
+//!   ledger.rs    the outcomes of writers, compared with the rows that are present
 //!   pgbench.rs   the load that comes with PostgreSQL
 //! ```
 
@@ -25,18 +25,18 @@ use crate::session::Session;
 use crate::settings;
 use crate::wait::{self, Seen, pause, until};
 
-/// The id of the writers' first order: above those that a sequence gave.
+/// The id of the writers' first order: above the ids that a sequence generates.
 pub const FIRST: i64 = 1_000_000_000;
 
-/// How long a writer waits for an answer, before `LAB_TIMEOUT` multiplies it.
+/// The longest that a writer waits for an answer, before `LAB_TIMEOUT` multiplies it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a writer that finds no server leaves them alone.
+/// The pause of a writer that finds no server that takes writes.
 const BREATH: Duration = Duration::from_millis(20);
 
 const ORDER: &str = "INSERT INTO orders (id, user_id, product, amount) VALUES ($1, 1, 1, 1)";
 
-/// Writers at work. They end when this is dropped; what they noted is then lost.
+/// Running writers. They end when this is dropped; their ledger is then lost.
 #[must_use = "writers give their ledger when they are stopped"]
 #[derive(Debug)]
 pub struct Writers {
@@ -46,13 +46,14 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Lets so many writers place orders in the shop of `fixtures/sql/shop.sql`, which must have a
-    /// user and a product with the id 1.
+    /// Starts `count` writers in the shop of `fixtures/sql/shop.sql`, which must have a user and a
+    /// product with the id 1.
     pub fn start(cluster: &Arc<Cluster>, count: usize) -> Self {
         Self::start_with(cluster, count, FIRST)
     }
 
-    /// The same with another id of the first order, where others wrote before.
+    /// Starts writers as [`start`](Self::start) does, with another id of the first order, where
+    /// earlier writers used the default.
     pub fn start_with(cluster: &Arc<Cluster>, count: usize, first: i64) -> Self {
         let (end, ended) = watch::channel(false);
         let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(first)));
@@ -66,12 +67,16 @@ impl Writers {
         Self { end, acked, tasks }
     }
 
-    /// How many orders were acked so far.
+    /// Returns the number of orders acked so far.
     pub fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many orders are acked.
+    /// Waits until this many orders are acked.
+    ///
+    /// # Errors
+    ///
+    /// Fewer were acked within [`PATIENCE`](wait::PATIENCE).
     pub async fn wait_for_acks(&self, acks: u64) -> Result<()> {
         until(&format!("{acks} orders are acked"), wait::PATIENCE, || async {
             let acked = self.acked();
@@ -81,7 +86,11 @@ impl Writers {
         .await
     }
 
-    /// Ends, once every attempt under way has its outcome, and gives the ledger.
+    /// Stops the writers once the outcome of every attempt is known, and returns their ledger.
+    ///
+    /// # Errors
+    ///
+    /// A writer panicked.
     pub async fn stop(mut self) -> Result<Ledger> {
         self.end.send_replace(true);
         let mut attempts = Vec::new();
@@ -101,7 +110,11 @@ impl Drop for Writers {
     }
 }
 
-/// The ids of the writers' orders that are there: what a ledger is compared with.
+/// Returns the ids of the writers' orders on a server, for the comparison with a ledger.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn orders(session: &Session) -> Result<Vec<i64>> {
     let sql = format!("SELECT id FROM orders WHERE id >= {FIRST}");
     let rows = session.rows(&sql).await?;
@@ -127,7 +140,7 @@ impl Writer {
                 continue;
             };
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let outcome = place(&open, id).await;
+            let outcome = write_order(&open, id).await;
             attempts.push(Attempt { id, at: self.cluster.notebook().age(), outcome });
             if outcome == Outcome::Acked {
                 self.acked.fetch_add(1, Ordering::Relaxed);
@@ -138,19 +151,19 @@ impl Writer {
     }
 }
 
-/// One order in a transaction of its own.
-async fn place(session: &Session, id: i64) -> Outcome {
+/// Places one order in a transaction of its own.
+async fn write_order(session: &Session, id: i64) -> Outcome {
     let deadline = PATIENCE.mul_f64(settings::timeout_factor());
     match tokio::time::timeout(deadline, session.execute(ORDER, &[&id])).await {
         Ok(Ok(_)) => Outcome::Acked,
-        Ok(Err(error)) if is_told(&error) => Outcome::Failed,
+        Ok(Err(error)) if has_failed(&error) => Outcome::Failed,
         Ok(Err(_)) | Err(_) => Outcome::Unknown,
     }
 }
 
-/// Did the server say that it did not commit? One that ends a session (class 57) may have committed
-/// before it did.
-fn is_told(error: &Error) -> bool {
+/// Tells whether the server reported that the transaction did not commit. A server that ends a
+/// session (class 57) may have committed before.
+fn has_failed(error: &Error) -> bool {
     error.server_message().is_some_and(|refusal| !refusal.sqlstate().is_empty())
         && error.code().is_none_or(|code| !code.code().starts_with("57"))
 }

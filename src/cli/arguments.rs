@@ -1,5 +1,5 @@
-//! What can be said on the command line of `lab`: its commands, their arguments and their help. It reads
-//! words and does nothing; what is wrong with them clap says.
+//! The command line of `lab`: its commands, their arguments and their help. Nothing here acts; clap
+//! reports what is not understood.
 
 use std::path::PathBuf;
 
@@ -16,17 +16,17 @@ use super::up::shape::Shape;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
   cargo lab                      all scenarios, one at a time
-  cargo lab --install            the same, after installing PostgreSQL where nothing serves
+  cargo lab --install            install PostgreSQL first, where nothing can run it
   cargo lab run scenario_04      one of them
-  cargo lab run 04 --pause       the same, step by step, with psql lines to look around
+  cargo lab run 04 --pause       step by step, with psql lines to inspect the servers
   cargo lab run --host local --pg 17
-  cargo lab report               the report of what was run, again
-  cargo lab up --standbys 2      a cluster to play with, until Ctrl-C
+  cargo lab report               render the report of recorded runs again
+  cargo lab up --standbys 2      a cluster to try things on, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
   cargo lab check 'host=db1'     is replication healthy there?
-  cargo lab clean                takes away what dead runs left
+  cargo lab clean                remove what killed runs left
 
-What is not said here comes from the environment (LAB_HOST, LAB_PG, …); the README has all."
+Other settings come from the environment (LAB_HOST, LAB_PG, …); the README lists them."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -35,20 +35,20 @@ pub(super) struct Arguments {
     pub(super) options: Options,
 }
 
-/// What `lab` does.
+/// A command of `lab`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run scenarios, one at a time, so that their figures are worth quoting (the default)
+    /// Run scenarios, one at a time, so that their figures are comparable (the default)
     #[command(after_help = "Examples:
   cargo lab run                  all of them
   cargo lab run 01 04            those with 01 or 04 in their name
-  cargo lab run 04 --pause       step by step, with psql lines to look around
+  cargo lab run 04 --pause       step by step, with psql lines to inspect the servers
   cargo lab run promote --keep   keep its servers if it fails
-  cargo lab run --host local     without containers, on what is installed
+  cargo lab run --host local     without containers, on the installed PostgreSQL
   cargo lab run --scale 10       ten times the rows and the load
-  cargo lab run --quiet          nothing but failures, and the exit code")]
+  cargo lab run --quiet          print failures only; the exit code tells the outcome")]
     Run {
-        /// Only those with one of these in their name, such as `scenario_04` or `promote`
+        /// Run only scenarios with one of these in their name, such as `scenario_04` or `promote`
         scenarios: Vec<String>,
         #[command(flatten)]
         options: Options,
@@ -66,75 +66,76 @@ A page holds from its version on: snapshots/README.md says when a version gets a
         #[command(flatten)]
         location: Location,
     },
-    /// Render the report again, from records alone: one page of HTML, and the journal in Markdown
+    /// Render the report of recorded runs: one page of HTML, and the journal in Markdown
     #[command(after_help = "Examples:
   cargo lab report                         of the records in target/lab
   cargo lab report --records from-ci --out /tmp/report")]
     Report {
-        /// Where the records are (`LAB_RECORDS`)
+        /// Directory of the records (`LAB_RECORDS`)
         #[arg(long, value_name = "DIR")]
         records: Option<PathBuf>,
-        /// Where the report goes; by default `report` below the records
+        /// Directory for the report; by default `report` in the directory of the records
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Bring up a primary and its standbys to play with, until Ctrl-C, quit or the end of the input
+    /// Bring up a primary and its standbys to try things on, until Ctrl-C, quit or the end of the
+    /// input
     #[command(after_help = UP)]
     Up(Shape),
-    /// Say what this machine offers, what a run would take and why, and what is missing
+    /// Show what this machine offers, what a run would take and why, and what is missing
     #[command(after_help = "Examples:
-  cargo lab doctor               what is here, and what a run takes
-  cargo lab doctor --pg 15       would a run on 15 start?
-  cargo lab doctor --host local  and one without containers?
-  cargo lab doctor --install     get PostgreSQL where nothing serves
+  cargo lab doctor               what this machine offers, and what a run takes
+  cargo lab doctor --pg 15       can a run on PostgreSQL 15 start?
+  cargo lab doctor --host local  can a run without containers start?
+  cargo lab doctor --install     install PostgreSQL where nothing can run it
 
 The exit code is 0 when a run can start.")]
     Doctor {
         #[command(flatten)]
         location: Location,
-        /// Install PostgreSQL where nothing serves
+        /// Install PostgreSQL where neither a container engine nor an installation can run it
         #[arg(long)]
         install: bool,
     },
-    /// Say whether replication is healthy on any server, as monitoring systems want it
+    /// Check whether replication is healthy on any server, for people and for monitoring systems
     #[command(after_help = check::HELP)]
     Check(check::Options),
-    /// Take away the clusters of processes that ended: kept ones, and what nothing else could
+    /// Remove the clusters of processes that have ended: kept ones, and those of killed processes
     #[command(after_help = "Examples:
-  cargo lab clean                what dead runs left, and what was kept with LAB_KEEP=1
-  cargo lab clean --dry-run      say what that would be
+  cargo lab clean                what killed runs left, and what LAB_KEEP=1 kept
+  cargo lab clean --dry-run      show what would be removed
   cargo lab clean --all          the templates that servers start from, too
 
-Nothing of a process that still runs is touched. Local clusters are looked for in LAB_DIR.")]
+Clusters of processes that still run are left alone. Local clusters are searched in LAB_DIR.")]
     Clean {
-        /// Remove the templates that nodes start from, too: they are made again when needed
+        /// Remove the templates that nodes start from, too: they are created again when needed
         #[arg(long)]
         all: bool,
-        /// Say what would be removed, and remove nothing
+        /// Show what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
     },
 }
 
-/// What is said below the arguments of `lab up`.
+/// The text below the arguments of `lab up`.
 const UP: &str = "Examples:
   cargo lab up                            a primary and a standby
   cargo lab up --standbys 2 --cascade     a chain: standby2 follows standby1
   cargo lab up --standbys 2 --sync 'ANY 1 (*)'
-                                          a commit waits until one of them has it
-  cargo lab up --latency 20ms             as if they were far apart
+                                          a commit waits until one of them has flushed it
+  cargo lab up --delay 20ms               20 ms more in each direction of every link
   cargo lab up --host local --pg 15
 
 While it runs, try this:
-  load 10        then cut 1: the lag grows, and what the slot keeps; heal 1
-  load 10        then crash primary, promote 1: the clients find it by themselves
+  load 10        then cut 1: the lag and the slot's retained WAL grow; then heal 1
+  load 10        then crash primary, promote 1: the clients find the new primary
   start primary  two servers take writes: a split brain
-  stop primary   then rewind primary: the old one follows the new one
-  help           lists all that can be typed
+  stop primary   then rewind primary: the old primary follows the new one
+  help           lists all verbs
 
-First of all, paste the psql lines that it prints into two other terminals.";
+To begin with, paste the psql lines that it prints into two other terminals.";
 
-/// How a run is done.
+/// The options of a run.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(super) struct Options {
@@ -143,16 +144,16 @@ pub(super) struct Options {
     /// Multiply row counts and load durations (`LAB_SCALE`)
     #[arg(long, value_name = "FACTOR")]
     scale: Option<String>,
-    /// Keep the servers of a scenario that fails (`LAB_KEEP`); `lab clean` takes them away
+    /// Keep the servers of a scenario that fails (`LAB_KEEP`); `lab clean` removes them
     #[arg(long)]
     keep: bool,
-    /// Stop after each step, show how to look at every node, and go on with Enter
+    /// Stop after each step, show psql lines for every node, and continue with Enter
     #[arg(long, conflicts_with = "quiet")]
     pub(super) pause: bool,
-    /// Say nothing but what failed
+    /// Print nothing but failures
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Install PostgreSQL first, where neither a container engine nor an installation serves
+    /// Install PostgreSQL first, where neither a container engine nor an installation can run it
     #[arg(long)]
     pub(super) install: bool,
     /// Are the pages of this run accepted as they are? (`lab accept`)
@@ -167,7 +168,7 @@ impl Options {
         Self { location, scale, keep, pause, quiet, install, accept: true }
     }
 
-    /// The settings that these options stand for.
+    /// Returns the settings that these options stand for.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let given = [
             ("LAB_SCALE", self.scale.clone()),
@@ -186,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// The words of a line as a shell has them, with nothing but single quotes.
+    /// Splits a line into words as a shell does, with single quotes only.
     fn words(line: &str) -> Vec<String> {
         let mut words = Vec::new();
         for (part, text) in line.split('\'').enumerate() {
@@ -206,7 +207,7 @@ mod tests {
         let mut examples = 0;
         for line in helps.iter().flat_map(|help| help.lines()) {
             let Some(line) = line.strip_prefix("  cargo ") else { continue };
-            // What an example is for stands behind at least two blanks.
+            // Two blanks separate an example from its description.
             let example = line.split("  ").next().unwrap_or_default();
             let parsed = Arguments::try_parse_from(words(example));
             assert!(parsed.is_ok(), "{example}: {:?}", parsed.err().map(|error| error.to_string()));

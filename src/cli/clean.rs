@@ -1,5 +1,5 @@
-//! `lab clean`: takes away what dead processes left: kept clusters, and what no switch covered. It
-//! never touches what belongs to a process that still runs.
+//! `lab clean`: removes what killed processes left: kept clusters, and what no switch covered. It
+//! leaves the hosts of processes that still run alone.
 
 use std::io::Write as _;
 
@@ -7,22 +7,22 @@ use super::failure::Result;
 use crate::settings::Settings;
 use crate::site::leftover::Leftover;
 
-/// Removes what is left, with `all` the templates too; or only says what it is.
+/// Removes what was left, with `all` the templates, too; with `dry_run` only prints it.
 pub(super) async fn run(all: bool, dry_run: bool) -> Result<()> {
     let settings = Settings::from_env()?;
     let mut found = false;
     for host in Leftover::all(&settings).await? {
-        let place = host.location();
+        let location = host.location();
         if !host.is_orphan() {
-            tell(&format!("left {place}: process {} still runs", host.process));
+            tell(&format!("kept {location}: process {} still runs", host.process));
             continue;
         }
         found = true;
         if dry_run {
-            tell(&format!("would remove {place}"));
+            tell(&format!("would remove {location}"));
         } else {
             host.remove().await?;
-            tell(&format!("removed {place}"));
+            tell(&format!("removed {location}"));
         }
     }
     let (templates, did) = match (all, dry_run) {

@@ -1,5 +1,5 @@
-//! `lab doctor`: what this machine offers, what a run would take and why, and the exact command that
-//! gets what is missing. It changes nothing without `--install`.
+//! `lab doctor`: shows what this machine offers, what a run would take and why, and the exact
+//! command that installs what is missing. It changes nothing without `--install`.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::site::survey::Survey;
 
-/// Says what there is. The exit code is 0 when a run can start.
+/// Prints what there is. The exit code is 0 when a run can start.
 pub(super) async fn run(location: &Location, install: bool) -> Result<ExitCode> {
     let settings = Settings::from_env_with(&location.environment())?;
     let survey = Survey::of(&settings).await;
@@ -44,10 +44,10 @@ fn rows(
     let installed = survey.installed.iter();
     let installed =
         installed.map(|one| format!("PostgreSQL {} in {}", one.version, one.bin.display()));
-    rows.push(("installed", lines(installed, "no PostgreSQL in PATH or the usual places")));
+    rows.push(("installed", lines(installed, "no PostgreSQL in PATH or the usual directories")));
     let account = survey.account.as_ref().map_or_else(why, |account| format!("run as {account}"));
     rows.push(("local servers", account));
-    rows.push(("their directory", directory(&settings.dir)));
+    rows.push(("local directory", directory(&settings.dir)));
     rows.push(("memory", memory()));
     let choice = survey.choice.as_ref().map_or_else(why, ToString::to_string);
     rows.push(("a run takes", choice));
@@ -71,20 +71,22 @@ fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
         return vec![("container engine", engine)];
     }
     let relay = match &survey.relay {
-        None => "not tried: there is no image to try it with".to_owned(),
+        None => "not tried, because there is no image to try it with".to_owned(),
         Some(Ok(address)) => format!("containers reach this process at {address}"),
         Some(Err(error)) => why(error),
     };
     let none =
-        "none: docker pull postgres:18, or fixtures/images/build 18 where no registry answers";
-    vec![("container engine", engine), ("images", lines(images, none)), ("way back", relay)]
+        "none; run docker pull postgres:18, or fixtures/images/build 18 where no registry answers";
+    vec![("container engine", engine), ("images", lines(images, none)), ("relay", relay)]
 }
 
 fn missing(survey: &Survey, command: Option<String>) -> String {
     match (&survey.choice, command) {
         (Ok(_), _) => "nothing".to_owned(),
-        (Err(_), Some(line)) => format!("a server to run: {line}   (cargo lab --install does it)"),
-        (Err(_), None) => "a server to run: what a run says has more".to_owned(),
+        (Err(_), Some(line)) => {
+            format!("a PostgreSQL server; install one with: {line}   (or cargo lab --install)")
+        }
+        (Err(_), None) => "a PostgreSQL server; \"a run takes\" says why".to_owned(),
     }
 }
 
@@ -93,7 +95,7 @@ fn lines(found: impl Iterator<Item = String>, none: &str) -> String {
     if found.is_empty() { none.to_owned() } else { found.join("\n") }
 }
 
-/// An error with all its causes.
+/// Returns an error with all its causes.
 fn why(error: &Error) -> String {
     format!("{error:?}")
 }

@@ -1,15 +1,15 @@
-//! What the program could not do: an error of the library, or one of its own with what was being done,
-//! what happened and what to do next. It is shown by `Debug`, whole, as the library's errors are; it
-//! never decides an exit code.
+//! The program's error: one of the library, or one of its own with what was being done, what
+//! happened and what to do next. `Debug` shows it with its source, as for the library's errors.
+//! Nothing here decides an exit code.
 
 use std::{error, fmt, io};
 
 use crate::error::Error;
 
-/// What the functions of the program return.
+/// The result of the program's functions.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// Something that the program could not do. `Display` leaves the source to `Debug`.
+/// A failure of the program. `Display` leaves the source to `Debug`.
 pub(super) enum Failure {
     /// The library failed.
     Lab(Error),
@@ -17,16 +17,16 @@ pub(super) enum Failure {
     Own { act: String, happened: Happened, remedy: &'static str },
 }
 
-/// What happened.
+/// The reason of a failure.
 pub(super) enum Happened {
-    /// This is what is there instead.
+    /// Something else was found.
     Found(String),
-    /// The operating system refused.
+    /// The operating system reports an error.
     Io(io::Error),
 }
 
 impl Failure {
-    /// An error with what is there instead of what was looked for.
+    /// Creates a failure with what was found instead.
     pub(super) fn found(
         act: impl Into<String>,
         there: impl Into<String>,
@@ -35,7 +35,7 @@ impl Failure {
         Self::Own { act: act.into(), happened: Happened::Found(there.into()), remedy }
     }
 
-    /// An error of the operating system.
+    /// Creates a failure from an error of the operating system.
     pub(super) fn io(act: impl Into<String>, source: io::Error, remedy: &'static str) -> Self {
         Self::Own { act: act.into(), happened: Happened::Io(source), remedy }
     }
@@ -52,10 +52,10 @@ impl fmt::Display for Failure {
         match self {
             Self::Lab(error) => write!(f, "{error}"),
             Self::Own { act, happened: Happened::Found(there), remedy } => {
-                write!(f, "{act}\n  what is there: {there}\n  what to do: {remedy}")
+                write!(f, "{act} failed\n  found: {there}\n  what to do: {remedy}")
             }
             Self::Own { act, happened: Happened::Io(_), remedy } => {
-                write!(f, "{act}\n  what to do: {remedy}")
+                write!(f, "{act} failed\n  what to do: {remedy}")
             }
         }
     }
@@ -66,7 +66,7 @@ impl fmt::Debug for Failure {
         match self {
             Self::Lab(error) => write!(f, "{error:?}"),
             Self::Own { act, happened: Happened::Io(source), remedy } => {
-                write!(f, "{act}\n  what is there: {source}\n  what to do: {remedy}")
+                write!(f, "{act} failed\n  found: {source}\n  what to do: {remedy}")
             }
             Self::Own { .. } => write!(f, "{self}"),
         }
@@ -95,7 +95,7 @@ mod tests {
     fn a_failure_says_what_was_done_what_is_there_and_what_to_do() {
         let failure = Failure::found("describing a cascade", "1 standby", "add --standbys 2");
         let said =
-            "describing a cascade\n  what is there: 1 standby\n  what to do: add --standbys 2";
+            "describing a cascade failed\n  found: 1 standby\n  what to do: add --standbys 2";
         assert_eq!(
             (failure.to_string(), format!("{failure:?}")),
             (said.to_owned(), said.to_owned())
@@ -107,10 +107,11 @@ mod tests {
     fn the_source_is_left_to_debug_and_can_be_asked_for() {
         let source = io::Error::new(io::ErrorKind::NotFound, "no such file");
         let failure = Failure::io("running cargo", source, "install it");
-        assert_eq!(failure.to_string(), "running cargo\n  what to do: install it");
+        assert_eq!(failure.to_string(), "running cargo failed\n  what to do: install it");
         assert_eq!(
             format!("{failure:?}"),
-            "running cargo\n  what is there: no such file\n  what to do: install it"
+            "running cargo failed\n  found: no such file\n  \
+             what to do: install it"
         );
         assert_eq!(failure.source().unwrap().to_string(), "no such file");
     }

@@ -1,5 +1,5 @@
-//! Getting PostgreSQL where nothing serves: by the system's package manager, with one command that
-//! is shown before it is run, and never without being told to.
+//! Installs PostgreSQL where nothing can run it: by the system's package manager, with one command
+//! that is shown before it is run, and only when a person asks for it.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use crate::settings::{HostChoice, Settings};
 use crate::site::Site;
 use crate::site::installation::Installation;
 
-/// Chooses where to run. Where nothing serves, installs PostgreSQL if `install` says so or a person
-/// at the terminal does, and chooses again.
+/// Chooses where to run. Where nothing can run PostgreSQL, installs it if `install` is set or a
+/// person at the terminal agrees, and chooses again.
 pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> Result<Site> {
     let tell = |news: &str| view.preparing(news);
     let nothing = match Site::choose_telling(settings, &tell).await {
@@ -31,7 +31,7 @@ pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> R
     }
 }
 
-/// Runs the command; what it prints goes where this process's output goes.
+/// Runs the command; its output goes where this process's output goes.
 async fn run(line: &str) -> Result<()> {
     let act = "installing PostgreSQL";
     let mut sh = program::command("sh");
@@ -46,8 +46,9 @@ async fn run(line: &str) -> Result<()> {
     }
 }
 
-/// The command that helps. There is none where an installation fits, and something else is wrong, nor
-/// where the settings name containers, an image or a directory of programs.
+/// Returns the command that installs what is missing. There is none where an installation fits and
+/// the reason is another one, nor where the settings name containers, an image or a directory of
+/// programs.
 pub(super) async fn command(settings: &Settings) -> Option<String> {
     let elsewhere = settings.host == HostChoice::Container
         || settings.bin.is_some()
@@ -58,7 +59,8 @@ pub(super) async fn command(settings: &Settings) -> Option<String> {
     Installation::how_to_install(settings)
 }
 
-/// Asks the person at the terminal. Ctrl-C is an answer too: the read is left to itself.
+/// Asks the person at the terminal. Ctrl-C ends the program meanwhile: the read of the answer is
+/// abandoned.
 async fn agreed(nothing: &Error, line: &str) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;

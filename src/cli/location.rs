@@ -1,21 +1,21 @@
-//! The arguments that say where nodes run, which several commands have. They are settings by another
-//! name: nothing is chosen here.
+//! The arguments that say where nodes run, which several commands have. They stand for settings;
+//! nothing is chosen here.
 
 use clap::{Args, ValueEnum};
 
-/// Where nodes run.
+/// The arguments for where nodes run.
 #[derive(Debug, Args)]
 pub(super) struct Location {
-    /// Where the nodes run (`LAB_HOST`)
+    /// Host on which the nodes run (`LAB_HOST`)
     #[arg(long, value_enum)]
     host: Option<Host>,
-    /// PostgreSQL's major version (`LAB_PG`)
+    /// Major version of PostgreSQL (`LAB_PG`)
     #[arg(long, value_name = "MAJOR")]
     pg: Option<String>,
 }
 
 impl Location {
-    /// The settings that it stands for.
+    /// Returns the settings that the arguments stand for.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let host = self.host.and_then(|host| host.to_possible_value());
         let host = host.map(|host| ("LAB_HOST", host.get_name().to_owned()));
@@ -27,8 +27,8 @@ impl Location {
 enum Host {
     /// Containers where an engine answers and has the image, else local processes
     Auto,
-    /// Containers, or not at all
+    /// Containers only
     Container,
-    /// Processes of the PostgreSQL that is installed, or not at all
+    /// Processes of the installed PostgreSQL only
     Local,
 }

@@ -1,5 +1,5 @@
-//! `lab report`: the report of the records in a directory, written into another one. It runs nothing
-//! and asks no server.
+//! `lab report`: renders the records in a directory into a report in another one. It runs no
+//! scenario and asks no server.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use super::workbook;
 use crate::report;
 use crate::settings::Settings;
 
-/// Renders the report again, and says where it is.
+/// Renders the report and prints where it is.
 pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCode> {
     let records = match records {
         Some(records) => records,
@@ -22,12 +22,13 @@ pub(super) fn run(records: Option<PathBuf>, out: Option<&Path>) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the report of a directory's records, by default into `report` below it; gives its page.
+/// Writes the report of a directory's records, by default into `report` in it; returns the path of
+/// its page.
 pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
     let out = out.map_or_else(|| records.join("report"), Path::to_owned);
     let report = report::render(&workbook::read()?, &read(records)?)?;
     let plots = out.join("plots");
-    // Plots of runs whose records are gone are not this report's.
+    // Plots of an earlier report may belong to runs whose records are gone.
     let _ = fs::remove_dir_all(&plots);
     fs::create_dir_all(&plots).map_err(|source| failed("making", &plots, source))?;
     let page = out.join("report.html");
@@ -37,9 +38,9 @@ pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
     Ok(page)
 }
 
-/// The records of a directory: names of files, and texts.
+/// Reads the records of a directory: names of files, and texts.
 fn read(directory: &Path) -> Result<Vec<(String, String)>> {
-    let remedy = "cargo lab makes records, --records names the directory they are in";
+    let remedy = "run cargo lab, which writes records, or name their directory with --records";
     let act = || format!("reading the records in {}", directory.display());
     let entries = fs::read_dir(directory).map_err(|source| Failure::io(act(), source, remedy))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -47,7 +48,7 @@ fn read(directory: &Path) -> Result<Vec<(String, String)>> {
     let mut paths: Vec<_> = paths.filter(is_record).collect();
     paths.sort();
     if paths.is_empty() {
-        return Err(Failure::found(act(), "no file *.ndjson", remedy));
+        return Err(Failure::found(act(), "no file with the extension .ndjson", remedy));
     }
     let record = |path: PathBuf| {
         let text = fs::read(&path).map_err(|source| failed("reading", &path, source))?;
@@ -62,5 +63,5 @@ fn put(path: &Path, text: &str) -> Result<()> {
 
 fn failed(act: &str, path: &Path, source: std::io::Error) -> Failure {
     let act = format!("{act} {}", path.display());
-    Failure::io(act, source, "--out names a directory you can write to")
+    Failure::io(act, source, "name a directory that you can write to with --out")
 }

@@ -1,5 +1,5 @@
-//! `lab run`: builds the scenarios, chooses where they run, runs one after the other and shows how
-//! it goes. A scenario's steps come from its record, never from what it prints.
+//! `lab run`: builds the scenarios, chooses where they run, runs one after the other and shows the
+//! progress. A scenario's steps come from its record, never from its output.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -21,10 +21,10 @@ use crate::settings::Driver;
 use crate::settings::Settings;
 use crate::site::Site;
 
-/// How often the record of a running scenario is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which the record of a running scenario is read.
+const STEP: Duration = Duration::from_millis(100);
 
-/// What the shell calls a program that Ctrl-C ended.
+/// The exit code that a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 /// Runs the scenarios with one of `filters` in their name.
@@ -32,8 +32,12 @@ pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCod
     let given = options.environment();
     let settings = Settings::from_env_with(&given)?;
     if options.pause && !std::io::stdin().is_terminal() {
-        let there = "standard input is no terminal";
-        return Err(Failure::found("pausing after each step", there, "run it without --pause"));
+        let there = "standard input, which is not a terminal";
+        return Err(Failure::found(
+            "pausing after each step",
+            there,
+            "run it in a terminal, or without --pause",
+        ));
     }
     let view = View::new(options.quiet, options.pause);
     let outcomes = Mutex::default();
@@ -47,9 +51,13 @@ pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCod
         Some(Ok(())) => Ok(conclude(&taken(&outcomes), &settings, options.quiet)),
         Some(Err(error)) => Err(error),
         None => {
-            // The scenario's process ends with its input, and its servers go with it.
+            // The scenario's process ends when its input ends, and its servers are removed with it.
             conclude(&taken(&outcomes), &settings, options.quiet);
-            let kept = if settings.keep { "; what it ran is kept: cargo lab clean" } else { "" };
+            let kept = if settings.keep {
+                "; its servers are kept, and cargo lab clean removes them"
+            } else {
+                ""
+            };
             let _ = writeln!(std::io::stderr(), "lab: interrupted{kept}");
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -64,19 +72,19 @@ async fn run_in(
     view: &View,
     outcomes: &Mutex<Vec<Outcome>>,
 ) -> Result<()> {
-    view.preparing("looking for somewhere to run");
-    let place = install::choose(settings, install, view).await?;
+    view.preparing("choosing where to run");
+    let chosen = install::choose(settings, install, view).await?;
     if !matches!(view, View::Quiet) {
-        view.say(&place.announcement());
+        view.say(&chosen.announcement());
     }
     let suite = Suite::build(|line| view.preparing(line)).await?;
     let tests = suite.scenarios(filters).await?;
-    view.preparing("making the template that servers start from");
-    place.prepare().await?;
+    view.preparing("creating the template that servers start from");
+    chosen.prepare().await?;
     view.begins(tests.len());
-    let environment = environment(&place, given);
+    let environment = environment(&chosen, given);
     for test in tests {
-        let outcome = run_one(&suite, &test, &place, &environment, view).await?;
+        let outcome = run_one(&suite, &test, &chosen, &environment, view).await?;
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
     }
     Ok(())
@@ -86,7 +94,7 @@ fn taken(outcomes: &Mutex<Vec<Outcome>>) -> Vec<Outcome> {
     std::mem::take(&mut outcomes.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What was chosen holds for the whole run: nobody looks around again.
+/// Fixes the choice for the whole run: the tests must not choose again.
 fn environment(site: &Site, given: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
     let chosen = [("LAB_HOST", site.kind().to_owned()), ("LAB_PG", site.version().to_string())];
     given.iter().cloned().chain(chosen).collect()
@@ -95,18 +103,18 @@ fn environment(site: &Site, given: &[(&'static str, String)]) -> Vec<(&'static s
 async fn run_one(
     suite: &Suite,
     test: &Test,
-    place: &Site,
+    chosen: &Site,
     environment: &[(&'static str, String)],
     view: &View,
 ) -> Result<Outcome> {
-    let name = record::file_name(&test.page(), place.version().major(), place.kind());
-    let path = suite.root().join(&place.settings().records).join(name);
-    // An older record of the same name is not this run's.
+    let name = record::file_name(&test.page(), chosen.version().major(), chosen.kind());
+    let path = suite.root().join(&chosen.settings().records).join(name);
+    // A record of an earlier run must not be read as this run's.
     let _ = std::fs::remove_file(&path);
     let scenario = test.page().replace('@', ": ").replace('_', " ");
     view.starts(&scenario);
     let started = Instant::now();
-    let output = match place.settings().driver {
+    let output = match chosen.settings().driver {
         Driver::Person => suite.start_in_the_open(test, environment)?.wait_with_output().await,
         Driver::Lab | Driver::Cargo => {
             watched(suite.start(test, environment)?, &path, &scenario, view).await
@@ -115,14 +123,15 @@ async fn run_one(
     let output = output
         .map_err(|source| Failure::io(format!("running {}", test.name), source, "try it again"))?;
     let (passed, took) = (output.status.success(), started.elapsed());
-    let told = printed(&output);
-    view.ended(&scenario, took, Some(told.as_str()).filter(|_| !passed));
+    let output = printed(&output);
+    view.ended(&scenario, took, Some(output.as_str()).filter(|_| !passed));
     // A record that cannot be read has no figures.
     let record = std::fs::read_to_string(&path).unwrap_or_default();
     Ok(Outcome { scenario, passed, took, figures: figures_in(&record), record: path })
 }
 
-/// Waits for the end of a test, and shows its steps meanwhile. Its input is held for so long.
+/// Waits for the end of a test and shows its steps meanwhile. The test's input is held until then,
+/// because its end would end the test.
 async fn watched(
     mut child: Child,
     path: &Path,
@@ -132,13 +141,13 @@ async fn watched(
     let input = child.stdin.take();
     let mut tail = Tail { path: path.to_owned(), file: None, half: String::new() };
     #[expect(clippy::disallowed_methods, reason = "a view is drawn in steps")]
-    let mut looks = tokio::time::interval(LOOK);
+    let mut steps = tokio::time::interval(STEP);
     let ended = child.wait_with_output();
     tokio::pin!(ended);
     let output = loop {
         tokio::select! {
             output = &mut ended => break output,
-            _ = looks.tick() => {
+            _ = steps.tick() => {
                 if let Some(step) = tail.step() {
                     view.doing(scenario, &step);
                 }
@@ -149,7 +158,7 @@ async fn watched(
     output
 }
 
-/// Reads a record while it is written.
+/// A reader of a record while it is written.
 struct Tail {
     path: PathBuf,
     file: Option<File>,
@@ -157,12 +166,13 @@ struct Tail {
 }
 
 impl Tail {
-    /// The newest step since the last look.
+    /// Returns the newest step since the last call.
     fn step(&mut self) -> Option<String> {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();
         }
         self.file.as_mut()?.read_to_string(&mut self.half).ok()?;
+        // The last line may be half written; it stays in the buffer until its end is there.
         let whole = self.half.rfind('\n')?;
         let lines: String = self.half.drain(..=whole).collect();
         let mut steps = lines.lines().filter_map(|line| {
@@ -175,7 +185,7 @@ impl Tail {
     }
 }
 
-/// Says how it went, and writes the report.
+/// Prints the summary and writes the report.
 fn conclude(outcomes: &[Outcome], settings: &Settings, quiet: bool) -> ExitCode {
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     if !quiet {

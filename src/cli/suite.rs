@@ -1,5 +1,5 @@
 //! The scenarios as a test program: built by cargo, listed, and run one test at a time in a process
-//! of its own. It knows no scenario by name and reads nothing of what they print.
+//! of its own. No scenario is named here, and the output of none is parsed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -10,22 +10,22 @@ use tokio::process::{Child, Command};
 use super::failure::{Failure, Result};
 use crate::settings;
 
-/// The test program, and where it expects to run.
+/// The test program, and the directory in which it runs.
 pub(super) struct Suite {
     program: PathBuf,
     root: PathBuf,
 }
 
-/// One test of it.
+/// A test of the test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Test {
-    /// As the test program calls it: `scenario_04_manual_failover::promotion::promote`.
+    /// The name in the test program: `scenario_04_manual_failover::promotion::promote`.
     pub(super) name: String,
 }
 
 impl Test {
-    /// The name of its page: `scenario_04_manual_failover@promote`, and for a case of a test
-    /// (`…::resolve::case_1_rebuild`) `…@resolve_rebuild`.
+    /// Returns the name of its page: `scenario_04_manual_failover@promote`, and for a case of a
+    /// test (`…::resolve::case_1_rebuild`) `…@resolve_rebuild`.
     pub(super) fn page(&self) -> String {
         let (scenario, test, case) = self.parts();
         let case = case.map_or("", |case| {
@@ -34,7 +34,7 @@ impl Test {
         format!("{scenario}@{test}{case}")
     }
 
-    /// Its name without the file that it stands in: `scenario_04_manual_failover::promote`.
+    /// Returns its name without the file that contains it: `scenario_04_manual_failover::promote`.
     fn short_name(&self) -> String {
         let (scenario, test, case) = self.parts();
         case.map_or_else(
@@ -43,7 +43,7 @@ impl Test {
         )
     }
 
-    /// The scenario, the test, and its case. Between the first two stands the file.
+    /// Returns the scenario, the test, and its case. The file stands between the first two.
     fn parts(&self) -> (&str, &str, Option<&str>) {
         let (path, case) = match self.name.rsplit_once("::") {
             Some((path, case)) if case.starts_with("case_") => (path, Some(case)),
@@ -56,25 +56,29 @@ impl Test {
 }
 
 impl Suite {
-    /// Builds the test program; `tell` hears what is compiled.
+    /// Builds the test program; `tell` is called with each crate that is compiled.
     pub(super) async fn build(tell: impl Fn(&str)) -> Result<Self> {
         let act = "building the scenarios";
         let mut cargo = program("cargo");
         cargo.args(["test", "--test", "scenarios", "--no-run", "--message-format=json"]);
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut cargo = cargo.kill_on_drop(true).spawn().map_err(|source| {
-            Failure::io(act, source, "cargo lab runs in a checkout, with cargo in PATH")
+            Failure::io(
+                act,
+                source,
+                "run cargo lab in a checkout of replication-lab, with cargo in PATH",
+            )
         })?;
         let (out, err) = (cargo.stdout.take(), cargo.stderr.take());
         let (messages, said) = tokio::join!(read(out), listen(err, tell));
         let status = cargo.wait().await;
         match (status.is_ok_and(|status| status.success()), built(&messages)) {
             (true, Some(suite)) => Ok(suite),
-            _ => Err(Failure::found(act, said, "cargo lab runs in a checkout of replication-lab")),
+            _ => Err(Failure::found(act, said, "run cargo lab in a checkout of replication-lab")),
         }
     }
 
-    /// Its scenarios that have one of `filters` in their name; all without a filter.
+    /// Returns the scenarios that have one of `filters` in their name; all without a filter.
     ///
     /// # Errors
     ///
@@ -82,7 +86,9 @@ impl Suite {
     pub(super) async fn scenarios(&self, filters: &[String]) -> Result<Vec<Test>> {
         let mut list = self.command(&["--list", "--format=terse"]);
         let listed = list.output().await;
-        let listed = listed.map_err(|source| Failure::io("listing", source, "cargo test"))?;
+        let listed = listed.map_err(|source| {
+            Failure::io("listing the scenarios", source, "run cargo test, which shows the error")
+        })?;
         let text = String::from_utf8_lossy(&listed.stdout).into_owned();
         let all: Vec<_> = scenarios_in(&text).collect();
         if all.is_empty() || !listed.status.success() {
@@ -90,7 +96,7 @@ impl Suite {
             return Err(Failure::found(
                 "listing the scenarios",
                 said,
-                "cargo test --test scenarios",
+                "run cargo test --test scenarios, which shows the error",
             ));
         }
         let unknown = filters.iter().find(|filter| all.iter().all(|test| !fits(test, filter)));
@@ -99,19 +105,20 @@ impl Suite {
             return Err(Failure::found(
                 format!("looking for scenarios with {unknown:?} in their name"),
                 names.join("\n"),
-                "give a part of one of these names, or none for all of them",
+                "name a part of one of these, or nothing for all of them",
             ));
         }
         let chosen = |test: &Test| filters.is_empty() || filters.iter().any(|one| fits(test, one));
         Ok(all.into_iter().filter(chosen).collect())
     }
 
-    /// The checkout that it was built from.
+    /// Returns the checkout that it was built from.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Runs one test. Its output is captured and its standard input held: the end of that ends it.
+    /// Starts one test. Its output is captured and its standard input held: the end of the input
+    /// ends it.
     pub(super) fn start(&self, test: &Test, environment: &[(&str, String)]) -> Result<Child> {
         let mut command = self.command(&["--exact", &test.name]);
         command.stdin(Stdio::piped()).process_group(0);
@@ -119,7 +126,7 @@ impl Suite {
         self.spawn(command, environment)
     }
 
-    /// Runs one test that talks to the person itself.
+    /// Starts one test that interacts with the person at the terminal.
     pub(super) fn start_in_the_open(
         &self,
         test: &Test,
@@ -133,7 +140,7 @@ impl Suite {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.spawn().map_err(|source| {
             let act = format!("running {}", self.program.display());
-            Failure::io(act, source, "cargo clean, and again")
+            Failure::io(act, source, "run cargo clean, and try again")
         })
     }
 
@@ -144,27 +151,29 @@ impl Suite {
     }
 }
 
-/// What a test that ended had printed.
+/// Returns the output of a test that has ended.
 pub(super) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// A file's name chooses nothing: `promote` is one test, and not all that are in `promotion.rs`. A whole
-/// name, as `cargo test` prints it, has the file in it and chooses its test.
+/// Tells whether a filter chooses a test. The name of a file chooses nothing: `promote` is one
+/// test, not all that are in `promotion.rs`. A whole name, as `cargo test` prints it, includes the
+/// file and chooses its test.
 fn fits(test: &Test, filter: &str) -> bool {
     test.page().contains(filter) || test.short_name().contains(filter) || test.name == filter
 }
 
-/// The scenarios in the list of a test program, one `name: test` a line. A scenario's own steps have
-/// unit tests, in a module `tests`, which have no page.
+/// Returns the scenarios in the list of a test program, one `name: test` a line. Unit tests of a
+/// scenario's steps, in a module `tests`, have no page and are left out.
 fn scenarios_in(list: &str) -> impl Iterator<Item = Test> {
+    // The format of `--list` is the same for every libtest, and it also lists benchmarks.
     let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
     let is_scenario = |name: &&str| name.starts_with("scenario_") && !name.contains("::tests::");
     let scenarios = names.filter(is_scenario);
     scenarios.map(|name| Test { name: name.to_owned() })
 }
 
-/// The test program in cargo's messages, one JSON object a line.
+/// Returns the test program from cargo's messages, one JSON object a line.
 fn built(messages: &str) -> Option<Suite> {
     messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -178,13 +187,13 @@ fn built(messages: &str) -> Option<Suite> {
 async fn read(from: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
     let mut text = Vec::new();
     if let Some(mut from) = from {
-        // What could not be read is missed where it is looked for.
+        // An incomplete output shows as a missing program or test later.
         let _ = from.read_to_end(&mut text).await;
     }
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Reads to the end, and tells every line.
+/// Reads to the end, and passes on every line.
 async fn listen(from: Option<impl tokio::io::AsyncRead + Unpin>, tell: impl Fn(&str)) -> String {
     let mut said = String::new();
     let Some(from) = from else { return said };
@@ -197,8 +206,8 @@ async fn listen(from: Option<impl tokio::io::AsyncRead + Unpin>, tell: impl Fn(&
     said
 }
 
-/// Without cargo's variables of this program: with them, build scripts would run again at every
-/// switch between `cargo lab` and `cargo test`.
+/// Creates a command without cargo's variables of this program: with them, build scripts would run
+/// again at every switch between `cargo lab` and `cargo test`.
 #[expect(clippy::disallowed_methods, reason = "cli/ runs cargo and what it built")]
 fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(name);

@@ -1,5 +1,5 @@
-//! The table at the end of a run: every scenario, how it went, how long it took, and its key
-//! figures, from its record. It is pure: it asks no server and opens no file.
+//! The table at the end of a run: each scenario with its outcome, its duration and its key figures,
+//! from its record. It is pure: it asks no server and opens no file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::record::event::{Entry, Event};
 use crate::record::format::Record;
 
-/// How one scenario went.
+/// The outcome of one scenario.
 pub(super) struct Outcome {
     pub(super) scenario: String,
     pub(super) passed: bool,
@@ -18,8 +18,8 @@ pub(super) struct Outcome {
     pub(super) record: PathBuf,
 }
 
-/// The key figures in the text of a record: of each name the last one. A text that is no record has
-/// none.
+/// Returns the key figures in the text of a record; of several with one name the last one. A text
+/// that is not a record has none.
 pub(super) fn figures_in(record: &str) -> Vec<(String, String)> {
     Record::read(record).map(|record| key_figures(&record.entries)).unwrap_or_default()
 }
@@ -34,7 +34,7 @@ fn key_figures(entries: &[Entry]) -> Vec<(String, String)> {
     figures
 }
 
-/// The table, as text.
+/// Returns the table as text.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
     let mut table = plain();
     table.set_header(["scenario", "", "s", "key figures"]);
@@ -53,14 +53,14 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
     text(&table)
 }
 
-/// A table without lines, as wide as the terminal.
+/// Returns a table without lines, as wide as the terminal.
 pub(super) fn plain() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
 
-/// A table as lines without blanks at their ends.
+/// Returns a table as lines without trailing blanks.
 pub(super) fn text(table: &Table) -> String {
     let lines = table.to_string();
     lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")

@@ -1,12 +1,12 @@
-//! `lab up`: a cluster to play with until Ctrl-C. It shows how to connect and how far the standbys are
-//! behind, does what a person types, and takes everything down at the end. What is typed is read by
+//! `lab up`: a cluster to try things on, until Ctrl-C. It shows how to connect and the lag of the
+//! standbys, does what a person types, and removes everything at the end. A typed line is parsed by
 //! `verb`, done by the `Sandbox`, and shown by the `Screen`; nothing here knows PostgreSQL.
 //!
 //! ```text
 //!   input ─ line ─▶ verb (words, quantity) ─▶ act ─▶ faults, servers, follow, load ─ answer ─▶ screen
 //!                                                       │ sandbox (state)                        ▲
 //!                                       watch ─ seen ───┴─▶ board ───────────────────────────────┘
-//!   shape: the cluster that is wanted
+//!   shape: the arguments
 //! ```
 
 mod act;
@@ -46,19 +46,19 @@ use crate::record::notebook::Notebook;
 use crate::settings::Settings;
 use crate::topology::Topology;
 
-/// What the servers begin with.
+/// The schema and the data that every server begins with.
 const SHOP: &str = include_str!("../../fixtures/sql/shop.sql");
 const FILL: &str = "SELECT fill_shop(100)";
 
 const THE_SHOP: &str = "
 
-The shop is there: users, products and orders (psql: \\d).
-Ctrl-C or quit takes all away; help lists what you can type.";
+Every server has the shop: the tables users, products and orders (psql: \\d).
+help lists the verbs; Ctrl-C or quit removes all servers.";
 
-/// How often the screen is drawn.
+/// The interval at which the screen is drawn.
 const STEP: Duration = Duration::from_millis(250);
 
-/// Brings the cluster up, and takes it down on Ctrl-C, on the end of the input, or with this process.
+/// Brings the cluster up, and removes it on Ctrl-C, at the end of the input, or with this process.
 pub(super) async fn run(shape: &Shape) -> Result<()> {
     let topology = shape.topology()?;
     let settings = Settings::from_env_with(&shape.location.environment())?;
@@ -79,7 +79,7 @@ async fn bring_up(
     view: &View,
     news: mpsc::UnboundedSender<String>,
 ) -> Result<Sandbox> {
-    view.preparing("looking for somewhere to run");
+    view.preparing("choosing where to run");
     let site = install::choose(settings, false, view).await?;
     view.say(&site.announcement());
     view.preparing(&format!("bringing up {topology}"));
@@ -90,14 +90,14 @@ async fn bring_up(
     let shop = cluster.primary().session_unrecorded().await?;
     shop.run(SHOP).await?;
     shop.run(FILL).await?;
-    // A link that is cut at once must not leave a standby without a shop.
+    // A link that is cut right away must not leave a standby without the shop.
     for standby in cluster.nodes().iter().skip(1) {
         cluster.wait_for_catchup(standby.name()).await?;
     }
     Ok(Sandbox::over(cluster, notebook, follows, news).await)
 }
 
-/// Puts on what the arguments say, tells how to connect, and does what is typed.
+/// Applies the arguments, shows how to connect, and does what is typed.
 async fn prepare_and_play(
     shape: &Shape,
     sandbox: &Sandbox,
@@ -105,8 +105,8 @@ async fn prepare_and_play(
 ) -> Result<()> {
     let mut answers = Vec::new();
     for (node, _) in shape.upstreams()? {
-        if let Some(time) = shape.latency {
-            answers.push(first(sandbox, Verb::Slow(node, time), "--latency").await?);
+        if let Some(time) = shape.delay {
+            answers.push(first(sandbox, Verb::Delay(node, time), "--delay").await?);
         }
     }
     if let Some(rule) = &shape.sync {
@@ -126,14 +126,18 @@ async fn prepare_and_play(
     Ok(())
 }
 
-/// Does what an argument says, or fails with the reason.
+/// Runs the verb of an argument, or fails with the reason.
 async fn first(sandbox: &Sandbox, verb: Verb, argument: &str) -> Result<Answer> {
     sandbox.act(verb).await.map_err(|why| {
-        Failure::found(format!("doing what {argument} says"), why, "lab up --help has examples")
+        Failure::found(
+            format!("applying {argument}"),
+            why,
+            "see the examples in cargo lab up --help",
+        )
     })
 }
 
-/// A sandbox before a person.
+/// A sandbox, its screen and its input.
 struct Stage<'a> {
     sandbox: &'a Sandbox,
     screen: Screen,
@@ -151,8 +155,7 @@ impl<'a> Stage<'a> {
         news: mpsc::UnboundedReceiver<String>,
     ) -> Result<Self> {
         let hear = |kind| {
-            signal(kind)
-                .map_err(|source| Failure::io("listening to signals", source, "try it again"))
+            signal(kind).map_err(|source| Failure::io("listening for signals", source, "try again"))
         };
         let endings = [
             hear(SignalKind::interrupt())?,
@@ -164,7 +167,7 @@ impl<'a> Stage<'a> {
         Ok(Self { sandbox, screen, typed, news, endings, steps })
     }
 
-    /// Until a signal, the end of the input, or quit.
+    /// Reads and does lines until a signal, the end of the input, or quit.
     async fn play(&mut self, mut input: Input) {
         while let Some(Some(line)) = self.meanwhile(input.line()).await {
             let verb = match verb::parse(&line, &self.sandbox.names()) {
@@ -180,13 +183,13 @@ impl<'a> Stage<'a> {
             };
             match answered {
                 Some(Ok(answer)) => self.screen.answer(&answer),
-                Some(Err(why)) => self.screen.tell(&format!("no: {why}")),
+                Some(Err(why)) => self.screen.tell(&format!("error: {why}")),
                 None => break,
             }
         }
     }
 
-    /// Waits for something, and draws meanwhile; nothing when a signal ends the waiting.
+    /// Waits for work and draws meanwhile; none when a signal ends the waiting.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(work);
         let [interrupt, terminate, hang_up] = &mut self.endings;

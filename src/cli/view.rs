@@ -1,5 +1,5 @@
-//! What a person sees while a run goes on: on a terminal the current scenario, its step, the time
-//! and a bar for the whole; elsewhere plain lines. It decides nothing.
+//! The progress of a run: on a terminal the current scenario, its step, the time and a bar for the
+//! whole run; elsewhere plain lines. Nothing is decided here.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Where the news of a run goes.
+/// The output for the progress of a run.
 pub(super) enum View {
-    /// A terminal that is drawn on.
+    /// A terminal that is redrawn.
     Live(Live),
     /// Lines on standard output.
     Plain,
-    /// Nothing but failures.
+    /// No output but failures.
     Quiet,
 }
 
@@ -32,14 +32,14 @@ impl View {
         }
     }
 
-    /// Something that comes before the scenarios: a build, a pull.
+    /// Shows what happens before the scenarios: a build, a pull.
     pub(super) fn preparing(&self, what: &str) {
         if let Self::Live(live) = self {
             live.now.set_message(what.to_owned());
         }
     }
 
-    /// Now there are so many scenarios to run.
+    /// Shows the number of scenarios to run.
     pub(super) fn begins(&self, count: usize) {
         match self {
             Self::Live(live) => {
@@ -52,14 +52,14 @@ impl View {
         }
     }
 
-    /// What the current scenario does now.
+    /// Shows the step of the current scenario.
     pub(super) fn doing(&self, scenario: &str, step: &str) {
         if let Self::Live(live) = self {
             live.now.set_message(format!("{scenario}  {}", style(step).dim()));
         }
     }
 
-    /// A scenario begins.
+    /// Shows that a scenario begins.
     pub(super) fn starts(&self, scenario: &str) {
         if let Self::Live(live) = self {
             live.now.reset_elapsed();
@@ -67,9 +67,9 @@ impl View {
         }
     }
 
-    /// A scenario ended; `told` is what it said, if it failed.
-    pub(super) fn ended(&self, scenario: &str, took: Duration, told: Option<&str>) {
-        let word = match told {
+    /// Shows that a scenario ended; `failure` is its output, if it failed.
+    pub(super) fn ended(&self, scenario: &str, took: Duration, failure: Option<&str>) {
+        let word = match failure {
             None => style("passed").green(),
             Some(_) => style("FAILED").red().bold(),
         };
@@ -80,15 +80,15 @@ impl View {
                 live.whole.inc(1);
             }
             Self::Plain => print(&row),
-            Self::Quiet if told.is_some() => print(&row),
+            Self::Quiet if failure.is_some() => print(&row),
             Self::Quiet => {}
         }
-        if let Some(told) = told {
-            self.say(told);
+        if let Some(output) = failure {
+            self.say(output);
         }
     }
 
-    /// Leaves the terminal to others.
+    /// Stops drawing, so that another program can use the terminal.
     pub(super) fn hide(&self) {
         if let Self::Live(live) = self {
             live.screen.set_draw_target(ProgressDrawTarget::hidden());
@@ -102,7 +102,7 @@ impl View {
         }
     }
 
-    /// Something that everybody must see.
+    /// Prints a text that must not be missed.
     pub(super) fn say(&self, text: &str) {
         match self {
             Self::Live(live) => drop(live.screen.println(text)),
@@ -112,7 +112,7 @@ impl View {
         }
     }
 
-    /// Nothing more is drawn.
+    /// Ends the drawing.
     pub(super) fn ends(&self) {
         if let Self::Live(live) = self {
             live.now.finish_and_clear();

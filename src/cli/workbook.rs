@@ -1,10 +1,10 @@
-//! The report's workbook as the program carries it: the files beside the scenarios, as they were when it
-//! was built. It knows no exercise, and reads no file when it runs.
+//! The report's workbook as the program contains it: the files beside the scenarios, as they were
+//! when it was built. No exercise is named here, and no file is read when the program runs.
 
 use crate::error::Result;
 use crate::report::Workbook;
 
-/// The files below `tests/scenarios`.
+/// The files below `tests/scenarios`, with their text.
 macro_rules! parts {
     ($($file:literal),+ $(,)?) => {
         [$(($file, include_str!(concat!("../../tests/scenarios/", $file)))),+]

@@ -1,5 +1,5 @@
-//! A WAL archive and a base backup on a node's own machine, and recovery from them to a moment of one's
-//! choice. Nothing here starts a server, or removes what was archived.
+//! A WAL archive and a base backup on a node's own machine, and recovery from them to a chosen
+//! point in time. Nothing here starts a server, or removes what was archived.
 //!
 //! ```text
 //!   <home>/data      $PGDATA
@@ -14,40 +14,41 @@ use crate::host::script::Script;
 use crate::topology::Topology;
 use crate::wal::Lsn;
 
-/// Never writes over a file that is there, never leaves half of one, and takes one that is there already
-/// for archived if it is the same (manual: Setting Up WAL Archiving).
+/// The archive command. It never overwrites a file, leaves no partial file, and reports success for
+/// a file that is already archived with the same content (manual: Setting Up WAL Archiving).
 const ARCHIVE: &str = "mkdir -p ../archive && if test -f ../archive/%f; \
                        then cmp -s %p ../archive/%f; \
                        else cp %p ../archive/%f.new && mv ../archive/%f.new ../archive/%f; fi";
 
 impl Topology {
-    /// Every node archives its WAL on its own machine when it is a primary.
+    /// Sets every node to archive its WAL on its own machine while it is a primary.
     #[must_use]
     pub fn archiving(self) -> Self {
         self.set("archive_mode", "on").set("archive_command", ARCHIVE)
     }
 }
 
-/// Where recovery from an archive ends (manual: Recovery Target).
+/// A point at which recovery from an archive ends (manual: Recovery Target).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecoveryTarget {
-    /// At a moment, as PostgreSQL reads a timestamp with time zone: `2026-11-25 12:00:00+00`.
+    /// A time, as PostgreSQL reads a timestamp with time zone: `2026-11-25 12:00:00+00`.
     Time(String),
-    /// At a restore point of this name (manual: `pg_create_restore_point`).
+    /// A restore point of this name (manual: `pg_create_restore_point`).
     Name(String),
-    /// At a position in the WAL.
+    /// A position in the WAL.
     Lsn(Lsn),
-    /// At the commit of a transaction, by its id.
+    /// The commit of the transaction with this id.
     Xid(u64),
-    /// As soon as the backup is consistent.
+    /// The first point at which the backup is consistent.
     Immediate,
-    /// At the end of the archive.
+    /// The end of the archive.
     Latest,
 }
 
 impl RecoveryTarget {
-    /// Returns the setting that stands for it; none for the end of the archive, which is the default.
+    /// Returns the setting of the target; none for the end of the archive, which is PostgreSQL's
+    /// default.
     fn setting(&self) -> Option<(&'static str, String)> {
         match self {
             Self::Time(moment) => Some(("recovery_target_time", moment.clone())),
@@ -61,15 +62,24 @@ impl RecoveryTarget {
 }
 
 impl Cluster {
-    /// Makes a base backup of a running node beside its data directory (manual: `pg_basebackup`).
+    /// Takes a base backup of a running node, and keeps it beside the data directory (manual:
+    /// `pg_basebackup`).
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, or `pg_basebackup` fails.
     pub async fn back_up(&self, node: &str) -> Result<()> {
         let line = "pg_basebackup -D ../base -X none -c fast";
         self.node(node)?.run_as_client(Script::new(line)).await.map(drop)
     }
 
-    /// Replaces a stopped node's data directory by its base backup, and has the next start recover from
-    /// the archive up to a target and then promote (manual: Recovering Using a Continuous Archive
-    /// Backup).
+    /// Replaces a stopped node's data directory by its base backup, and configures the next start
+    /// to recover from the archive up to a target and then to promote (manual: Recovering Using a
+    /// Continuous Archive Backup).
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, or the node has no base backup.
     pub async fn recover(&self, node: &str, target: &RecoveryTarget) -> Result<()> {
         let node = self.node(node)?;
         let line = "rm -rf \"$PGDATA\"/* && cp -Rp ../base/. \"$PGDATA\" && : >recovery.signal";

@@ -1,5 +1,5 @@
-//! A standby's data directory: a base backup over its link, or the template that its primary started
-//! from; or a server told to follow. Nothing here starts one.
+//! A standby's data directory: from a base backup over its link, from the template that its primary
+//! started from, or its own data with the configuration of a standby. Nothing here starts a server.
 
 use crate::conf::{Conf, conninfo};
 use crate::error::Result;
@@ -9,31 +9,32 @@ use crate::node::Node;
 use crate::password::Password;
 use crate::site::template::Template;
 
-/// The role standbys connect as; it has REPLICATION and nothing else.
+/// The role that standbys connect as; REPLICATION is its only attribute.
 pub(crate) const REPLICATOR: &str = "replicator";
 
-/// How a standby reaches its upstream.
+/// The way from a standby to its upstream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Source<'a> {
-    /// The relay it connects to.
+    /// The relay that the standby connects to.
     pub link: &'a Link,
     /// The password of the role `replicator`.
     pub password: &'a Password,
-    /// The slot that keeps WAL for it, if there is one.
+    /// The slot that the standby streams through, if there is one.
     pub slot: Option<&'a str>,
 }
 
 impl Source<'_> {
-    /// `primary_conninfo`, without the password. The standby's `cluster_name` is its
-    /// `application_name`; a base backup has another, or it could count as a synchronous standby.
+    /// Returns `primary_conninfo`, without the password. It sets no `application_name`: that of a
+    /// standby is its `cluster_name`. A base backup has another one, or PostgreSQL could count it
+    /// as a synchronous standby.
     pub fn conninfo(&self) -> String {
         let (host, port) = self.link.address();
         conninfo(&[("host", host), ("port", &port.to_string()), ("user", REPLICATOR)])
     }
 }
 
-/// How a base backup is made (manual: `pg_basebackup`).
+/// Options of a base backup (manual: `pg_basebackup`).
 ///
 /// ```no_run
 /// # async fn example(cluster: &replication_lab::Cluster) -> replication_lab::Result<()> {
@@ -48,14 +49,14 @@ pub struct BackupOptions {
 }
 
 impl BackupOptions {
-    /// Limits the transfer to this many megabytes per second; PostgreSQL takes 1 to 1024.
+    /// Limits the transfer to this many megabytes per second; PostgreSQL accepts 1 to 1024.
     #[must_use]
     pub fn max_rate_mb(mut self, megabytes: u32) -> Self {
         self.max_rate_mb = Some(megabytes);
         self
     }
 
-    /// Lets the checkpoint before the backup take its time. By default it is a fast one.
+    /// Spreads the checkpoint before the backup over time. By default it is a fast one.
     #[must_use]
     pub fn spread_checkpoint(mut self) -> Self {
         self.spread = true;
@@ -82,8 +83,8 @@ pub(super) async fn base_backup(
     node.prepare(script.with("PGPASSWORD", source.password.as_str()), conf).await.map(drop)
 }
 
-/// Fills a node's empty data directory from the template, as a standby where there is somebody to
-/// follow: a cold backup.
+/// Fills a node's empty data directory from the template, which is a cold backup; with a source, it
+/// becomes a standby.
 pub(super) async fn from_template(
     node: &Node,
     template: &Template,
@@ -99,15 +100,17 @@ pub(super) async fn from_template(
     node.prepare(fill, conf).await.map(drop)
 }
 
-/// Writes `standby.signal` and how to reach the upstream, as `pg_basebackup -R` would have.
+/// Writes `standby.signal` and the connection to the upstream, as `pg_basebackup -R` does.
 pub(super) async fn configure_standby(node: &Node, source: &Source<'_>) -> Result<()> {
     let script = Script::new(format!("cd \"$PGDATA\" && {STANDBY}"));
     node.run_recorded(STANDBY, &script.with("AUTO", auto_conf(source))).await.map(drop)
 }
 
+/// Writes the files that make a server a standby. Of two settings with one name in
+/// `postgresql.auto.conf` the last one counts, so the lines are appended.
 const STANDBY: &str = ": >standby.signal && printf %s \"$AUTO\" >>postgresql.auto.conf";
 
-/// How to reach the upstream, as lines of `postgresql.auto.conf`.
+/// Returns the connection to the upstream, as lines of `postgresql.auto.conf`.
 fn auto_conf(source: &Source<'_>) -> String {
     let password = conninfo(&[("password", source.password.as_str())]);
     let auto = Conf::new().set("primary_conninfo", format!("{} {password}", source.conninfo()));

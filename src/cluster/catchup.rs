@@ -1,5 +1,5 @@
-//! Waiting until a standby has replayed what its upstream had written: an LSN barrier, as in
-//! PostgreSQL's own tests. It never looks at lag that comes after the barrier.
+//! Waits for a standby to replay what its upstream had written: an LSN barrier, as in PostgreSQL's
+//! own tests. WAL that is written after the barrier is not waited for.
 
 use crate::error::Result;
 use crate::session::Session;
@@ -7,14 +7,23 @@ use crate::stat;
 use crate::wait::{PATIENCE, Seen, until};
 use crate::wal::Lsn;
 
-/// Waits until `standby` has replayed all that `primary` has written by now, and gives the position
-/// it has reached. The bytes not yet replayed are then 0, as long as nobody writes.
+/// Waits until `standby` has replayed all WAL that `primary` has written so far, and returns the
+/// position it has reached. The bytes not yet replayed are then 0, as long as no client writes.
+///
+/// # Errors
+///
+/// A server does not answer, or the standby does not replay it within [`PATIENCE`].
 pub async fn wait_for_catchup(primary: &Session, standby: &Session) -> Result<Lsn> {
     let barrier: Lsn = primary.value_unrecorded("SELECT pg_current_wal_lsn()").await?;
     wait_for_replay(standby, barrier).await
 }
 
-/// Waits until `standby` has replayed up to `barrier`, and gives the position it has reached.
+/// Waits until `standby` has replayed up to `barrier`, and returns the position it has reached.
+///
+/// # Errors
+///
+/// The standby does not reach the barrier within [`PATIENCE`]: the error has the position it
+/// reached.
 pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
     until(&format!("the standby has replayed {barrier}"), PATIENCE, || async {
         let replayed: Option<Lsn> =
@@ -22,20 +31,28 @@ pub async fn wait_for_replay(standby: &Session, barrier: Lsn) -> Result<Lsn> {
         Ok(match replayed {
             Some(replayed) if replayed >= barrier => Seen::Done(replayed),
             Some(replayed) => Seen::NotYet(format!("replayed up to {replayed}")),
-            None => Seen::NotYet("nothing replayed at all".to_owned()),
+            None => Seen::NotYet("no WAL replayed".to_owned()),
         })
     })
     .await
 }
 
-/// Waits until `standby` has replayed the record that begins at `record`, and gives the position it
-/// has reached: the end of that record, when it is the last one.
+/// Waits until `standby` has replayed the record that begins at `record`, and returns the position
+/// it has reached: the end of that record, when it is the last one.
+///
+/// # Errors
+///
+/// As those of [`wait_for_replay`].
 pub async fn wait_for_replay_of(standby: &Session, record: Lsn) -> Result<Lsn> {
     wait_for_replay(standby, Lsn::from(u64::from(record).saturating_add(1))).await
 }
 
-/// Waits until `upstream` has heard from this standby that it has replayed everything: the lag is 0
-/// bytes there too.
+/// Waits until this standby has reported to `upstream` that it has replayed everything, and returns
+/// its row: the view of the upstream, too, then shows a lag of 0 bytes.
+///
+/// # Errors
+///
+/// The standby does not stream without lag within [`PATIENCE`]: the error has its row.
 pub async fn wait_for_no_lag(upstream: &Session, standby: &str) -> Result<stat::Replication> {
     until(&format!("{standby} has 0 bytes of lag"), PATIENCE, || async {
         Ok(match stat::replication_to(upstream, standby).await? {
@@ -47,6 +64,11 @@ pub async fn wait_for_no_lag(upstream: &Session, standby: &str) -> Result<stat::
 }
 
 /// Waits until every one of `standbys` streams from the server of this session.
+///
+/// # Errors
+///
+/// One of them does not stream within [`PATIENCE`]: the error has all rows of
+/// `pg_stat_replication`.
 pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result<()> {
     until(&format!("{} streams", standbys.join(", ")), PATIENCE, || async {
         let there = stat::replication(upstream).await?;
@@ -61,7 +83,13 @@ pub async fn wait_for_streaming(upstream: &Session, standbys: &[&str]) -> Result
     .await
 }
 
-/// Waits until the primary's synchronous rule is in effect: somebody who streams counts.
+/// Waits until the primary's `synchronous_standby_names` is in effect: at least one streaming
+/// standby counts as synchronous.
+///
+/// # Errors
+///
+/// No standby counts as synchronous within [`PATIENCE`]: the error has all rows of
+/// `pg_stat_replication`.
 pub async fn wait_for_sync(primary: &Session) -> Result<()> {
     until("a standby counts as synchronous", PATIENCE, || async {
         let there = stat::replication(primary).await?;

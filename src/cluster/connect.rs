@@ -1,5 +1,5 @@
-//! How clients and people connect to a cluster: one server or several, as values, as strings, as lines to
-//! paste. Nothing here changes a server.
+//! Connections of clients and people to a cluster: to one server or several, as values, as strings,
+//! as lines to paste. Nothing here changes a server.
 
 use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
@@ -13,8 +13,13 @@ use crate::record::notebook::Notebook;
 use crate::session::Session;
 
 impl Cluster {
-    /// How a client connects that has these nodes in its connection string, in this order (manual:
-    /// Specifying Multiple Hosts). Its first server that answers and fits is taken.
+    /// Returns the configuration of a client with these nodes in its connection string, in this
+    /// order: the first server that answers and has the required attributes is taken (manual:
+    /// Specifying Multiple Hosts).
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node.
     pub fn config_of(&self, nodes: &[&str]) -> Result<Config> {
         let mut config = superuser(&self.passwords.superuser);
         for name in nodes {
@@ -24,8 +29,12 @@ impl Cluster {
         Ok(config)
     }
 
-    /// The same as libpq reads it (manual: Connection Strings). The password in it is this cluster's own
-    /// and goes with it.
+    /// Returns a connection string for these nodes, as libpq reads it (manual: Connection Strings).
+    /// The password in it is generated for this cluster and removed with it.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node.
     pub fn connection_string(&self, nodes: &[&str]) -> Result<String> {
         let (mut hosts, mut ports) = (Vec::new(), Vec::new());
         for name in nodes {
@@ -43,19 +52,19 @@ impl Cluster {
         ]))
     }
 
-    /// A client that knows every node, tries one after the other and stays where the session has
-    /// these attributes, as libpq does with several hosts in a connection string (manual:
-    /// `target_session_attrs`). A node that accepts a connection and then says nothing costs the
-    /// time of one attempt, not the whole search.
+    /// Opens a session as a client whose connection string names every node: on the first one that
+    /// answers and has these attributes (manual: `target_session_attrs`). A frozen node, which
+    /// accepts connections and never answers, costs the time of one attempt, not the whole search.
     ///
     /// # Errors
     ///
-    /// No node will do: the error has what each of them said.
+    /// No node has these attributes: the error has what each of them answered.
     pub async fn client(&self, attributes: TargetSessionAttrs) -> Result<Session> {
         self.client_with(attributes, &self.notebook).await
     }
 
-    /// The same, for one whose statements are too many to note.
+    /// Opens a session as [`client`](Self::client) does, unrecorded: a load has too many statements
+    /// for the notebook.
     pub(crate) async fn client_unrecorded(
         &self,
         attributes: TargetSessionAttrs,
@@ -81,16 +90,20 @@ impl Cluster {
         Err(Error::not_found(act, said.join("\n  ")))
     }
 
-    /// How `pg_rewind` connects to this node as its source: with a role that has no right but to
-    /// read files by the functions that the manual lists.
+    /// Returns the configuration with which `pg_rewind` connects to this node as its source: with a
+    /// role that may only call the functions that the manual lists.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node.
     pub fn rewinder(&self, node: &str) -> Result<Config> {
         let mut config = self.node(node)?.config();
         config.user(REWINDER).password(self.passwords.rewinder.as_str());
         Ok(config)
     }
 
-    /// A line for each node to paste into a shell. The password in it is this cluster's own and
-    /// goes with it.
+    /// Returns a `psql` line for each node, with a description of the node, to paste into a shell.
+    /// The password in it is generated for this cluster and removed with it.
     pub fn psql_lines(&self) -> Vec<(String, String)> {
         let line = |node: &Node| {
             let (host, port) = node.endpoint().host_and_port();

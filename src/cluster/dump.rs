@@ -1,5 +1,5 @@
-//! A logical copy: a server of its own, made by `initdb`, and what `pg_dump` says of another one
-//! restored into it. It has the same rows and never the same history; nothing here starts a server.
+//! A logical copy: a server initialised by `initdb`, into which the `pg_dump` of another one is
+//! restored. It has the same rows and another system identifier. Nothing here starts a server.
 
 use super::Cluster;
 use crate::conf::conninfo;
@@ -8,8 +8,12 @@ use crate::host::script::Script;
 use crate::site::template;
 
 impl Cluster {
-    /// Empties a stopped node's data directory and makes one of its own in it, with a system
-    /// identifier that nobody else has (manual: `initdb`). The superuser's password is the cluster's.
+    /// Empties a stopped node's data directory and initialises it, with a new system identifier
+    /// (manual: `initdb`). The superuser's password is the cluster's.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, or `initdb` fails.
     pub async fn initdb(&self, node: &str) -> Result<()> {
         let node = self.node(node)?;
         let script = Script::new(format!("rm -rf \"$PGDATA\"/* && {}", template::fill()));
@@ -17,9 +21,13 @@ impl Cluster {
         node.prepare(script, &self.conf_of(node)).await.map(drop)
     }
 
-    /// Dumps the database of the server that a node's link leads to, and restores it into the running
-    /// server of the node (manual: `pg_dump`): without privileges, because the roles that have them are
-    /// in no dump of a database.
+    /// Dumps the database of the server that a node's link leads to, and restores it into the
+    /// running server of the node (manual: `pg_dump`). Privileges are left out, because the dump of
+    /// a database does not contain the roles that they refer to.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has no such node, or `pg_dump` or `psql` fails.
     pub async fn restore_dump(&self, node: &str) -> Result<()> {
         let (host, port) = self.link(node)?.address();
         let server = conninfo(&[

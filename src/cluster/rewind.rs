@@ -1,5 +1,6 @@
-//! A server that diverged made a follower of the one that it diverged from: `pg_rewind` over the
-//! node's link. It discards what only the diverged server had, and it never starts one.
+//! A server that diverged made a standby of the server that it diverged from: `pg_rewind` over the
+//! node's link. It discards the changes that only the diverged server has. Nothing here starts a
+//! server.
 
 use super::basebackup::Source;
 use crate::conf::{Conf, conninfo};
@@ -8,15 +9,17 @@ use crate::host::script::Script;
 use crate::node::Node;
 use crate::password::Password;
 
-/// The role that it connects as; it may call the functions that the manual lists, and no others.
+/// The role that `pg_rewind` connects as; it may call the functions that the manual lists, and no
+/// others.
 pub(crate) const REWINDER: &str = "rewinder";
 
 /// Rewinds a stopped node to the history of the server that its link leads to (manual:
-/// `pg_rewind`), and writes its own configuration over the one that comes with it. Gives what
-/// `pg_rewind` said.
+/// `pg_rewind`), replaces the copied configuration by the node's own, and returns the output of
+/// `pg_rewind`.
 ///
-/// Right after a promotion the new primary's control file still shows the old timeline: make a
-/// checkpoint there first, or 13 says that no rewind is required and leaves the divergence.
+/// Right after a promotion the new primary's control file still shows the old timeline. Make a
+/// checkpoint there first: without it, PostgreSQL 13 reports that no rewind is required and leaves
+/// the divergence.
 pub(crate) async fn rewind(
     node: &Node,
     source: &Source<'_>,
@@ -26,7 +29,7 @@ pub(crate) async fn rewind(
     node.prepare(script(source, rewinder, ""), conf).await
 }
 
-/// The same without changing anything: what `pg_rewind` says it would do.
+/// Runs `pg_rewind --dry-run`, which changes nothing, and returns its output.
 pub(crate) async fn dry_run(
     node: &Node,
     source: &Source<'_>,

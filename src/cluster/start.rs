@@ -1,5 +1,5 @@
-//! A cluster coming up: hosts, nodes and links, the roles and slots they need, and the wait until all of
-//! it replicates. It never restarts anything that fails.
+//! The start of a cluster: hosts, nodes and links, the roles and slots they need, and the wait
+//! until every standby streams. Nothing that fails is started again.
 
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
@@ -20,21 +20,30 @@ use crate::site::Site;
 use crate::site::template::Template;
 use crate::topology::{PRIMARY, Standby, Topology};
 
-/// The only functions that the role of `pg_rewind` may call beside everybody's (manual:
-/// `pg_rewind`, Notes).
+/// The functions that the role of `pg_rewind` may call, beside those that every role may call
+/// (manual: `pg_rewind`, Notes).
 const FOR_REWIND: &str = "pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), \
                           pg_read_binary_file(text), \
                           pg_read_binary_file(text, bigint, bigint, boolean)";
 
 impl Topology {
-    /// Starts the cluster where the environment says (see [`Settings`]), and gives it once every
+    /// Starts the cluster where the environment says (see [`Settings`]), and returns it once every
     /// standby streams.
+    ///
+    /// # Errors
+    ///
+    /// A setting or the topology is not understood, nothing on this machine can run PostgreSQL, or
+    /// a server does not start or does not stream in time.
     pub async fn start(self) -> Result<Cluster> {
         let site = Site::choose(&Settings::from_env()?).await?;
         self.start_at(&site, &Notebook::in_memory()).await
     }
 
-    /// Starts the cluster at a chosen site, noting what is typed for it.
+    /// Starts the cluster at a chosen site, and records in the notebook what is typed for it.
+    ///
+    /// # Errors
+    ///
+    /// The topology is not understood, or a server does not start or does not stream in time.
     pub async fn start_at(self, site: &Site, notebook: &Notebook) -> Result<Cluster> {
         self.check()?;
         notebook.note(Event::Provision { topology: self.to_string() });
@@ -57,7 +66,8 @@ impl Cluster {
         let standby = |standby: &Standby| (standby.name.clone(), !standby.deferred);
         let standbys = topology.standbys().iter().map(standby);
         let names: Vec<_> = std::iter::once((PRIMARY.to_owned(), true)).chain(standbys).collect();
-        // All to their end, also when one fails: a start that is cancelled half-way is hard to undo.
+        // All starts are waited for, even when one fails: a container whose start is cancelled
+        // half-way may be left behind.
         let hosts = names
             .iter()
             .map(|(name, filled)| site.host(name, Some(&template).filter(|_| *filled)).boxed());
@@ -74,7 +84,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// What the primary says its version is; an image may have another in it than its tag says.
+    /// Returns the version that the primary reports; an image may hold another version than its tag
+    /// says.
     async fn server_version(&self, site: &Site) -> Result<String> {
         let session = self.primary().session_unrecorded().await?;
         let version: String = session.value_unrecorded("SHOW server_version").await?;
@@ -87,11 +98,11 @@ impl Cluster {
                 format!("looking for PostgreSQL {}", site.version()),
                 format!("PostgreSQL {version} in {site}"),
             )
-            .remedy("set LAB_PG to the version that is there")),
+            .remedy("set LAB_PG to that version")),
         }
     }
 
-    /// Every node has a way to whom it follows, the primary too: it may follow somebody one day.
+    /// Opens a link for every node, for the primary, too: after a failover it can become a standby.
     async fn open_links(&mut self, site: &Site) -> Result<()> {
         for node in &self.nodes {
             let standby = self.topology.standbys().iter().find(|one| one.name == node.name());
@@ -104,14 +115,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// All nodes at once but the deferred ones: each starts from the same cold backup, and the
-    /// standbys wait for the roles and slots to come.
+    /// Starts all nodes but the deferred ones at the same time, each from the same cold backup; the
+    /// standbys retry until the roles and slots exist.
     async fn launch(&self, template: &Template) -> Result<()> {
         let nodes = self.first_nodes();
         try_join_all(nodes.map(|node| self.launch_node(node, template).boxed())).await?;
-        self.make_roles(template.password()).await?;
+        self.create_roles(template.password()).await?;
         let standbys = self.topology.standbys().iter();
-        let slots = standbys.map(|standby| self.make_slot_on_standby(standby).boxed());
+        let slots = standbys.map(|standby| self.create_slot_on_standby(standby).boxed());
         try_join_all(slots).await.map(drop)
     }
 
@@ -128,19 +139,20 @@ impl Cluster {
         node.launch().await
     }
 
-    /// The configuration of a node: the topology's, and the synchronous rule on the primary.
+    /// Returns the configuration of a node: the topology's, and `synchronous_standby_names` on the
+    /// primary.
     pub(crate) fn conf_of(&self, node: &Node) -> Conf {
         let names = self.topology.synchronous_names().filter(|_| node.name() == PRIMARY);
         let own = names.map(|names| Conf::new().set("synchronous_standby_names", names));
         own.unwrap_or_default().and(&self.conf)
     }
 
-    /// Roles with passwords of this cluster, and the slots of the standbys of the primary. Nobody is
-    /// there yet who could confirm a synchronous commit, so these are local.
-    async fn make_roles(&self, password: &Password) -> Result<()> {
+    /// Creates the roles with this cluster's passwords, and the slots of the standbys that follow
+    /// the primary. Its commits are local, because no standby streams yet that could confirm them.
+    async fn create_roles(&self, password: &Password) -> Result<()> {
         let session = self.primary().ready_for(password).await?;
         let direct = self.topology.standbys().iter().filter(|standby| standby.upstream == PRIMARY);
-        let slots: String = direct.filter_map(make_slot).collect();
+        let slots: String = direct.filter_map(create_slot).collect();
         let sql = format!(
             "SET synchronous_commit = local; {slots} \
              CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'; \
@@ -151,12 +163,12 @@ impl Cluster {
             self.passwords.rewinder.as_str(),
             self.passwords.superuser.as_str(),
         );
-        session.run_without_trace("making the cluster's roles and slots", &sql).await
+        session.run_without_trace("creating the cluster's roles and slots", &sql).await
     }
 
-    /// Slots do not replicate: that of a cascading standby is made on the standby it follows.
-    async fn make_slot_on_standby(&self, standby: &Standby) -> Result<()> {
-        match make_slot(standby).filter(|_| standby.upstream != PRIMARY) {
+    /// Creates the slot of a cascading standby on its upstream: slots do not replicate.
+    async fn create_slot_on_standby(&self, standby: &Standby) -> Result<()> {
+        match create_slot(standby).filter(|_| standby.upstream != PRIMARY) {
             Some(sql) => {
                 let upstream = self.node(&standby.upstream)?;
                 upstream.ready().await?;
@@ -166,7 +178,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until everybody takes connections and streams, and a synchronous rule is in effect.
+    /// Waits until every server takes connections, every standby streams, and
+    /// `synchronous_standby_names` is in effect.
     async fn settle(&self) -> Result<()> {
         for upstream in self.first_nodes() {
             upstream.ready().await?;
@@ -186,8 +199,8 @@ impl Cluster {
     }
 }
 
-/// Returns the statement that makes the slot of a standby that is there from the start.
-fn make_slot(standby: &Standby) -> Option<String> {
+/// Returns the statement that creates the slot of a standby that is not deferred.
+fn create_slot(standby: &Standby) -> Option<String> {
     let name = &standby.name;
     (standby.slot && !standby.deferred)
         .then(|| format!("SELECT pg_create_physical_replication_slot('{name}');"))

@@ -1,4 +1,4 @@
-//! What a person needs to see after a failure. It asks each server once and waits for none.
+//! A description of a cluster after a failure. Each server is asked once; none is waited for.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::Cluster;
 use crate::node::Node;
 use crate::{settings, stat};
 
-/// How long the story of a failure waits for a node that does not answer.
+/// The longest wait for a node that does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cluster {
-    /// What a person needs to see after a failure: each node's role, timeline and position, the
-    /// last lines of its log, and where it is.
+    /// Returns what a person needs after a failure: each node's role, timeline and position, the
+    /// last lines of its log, and its location.
     pub async fn story(&self) -> String {
         join_all(self.nodes.iter().map(|node| story_of(node).boxed())).await.concat()
     }

@@ -1,13 +1,15 @@
-//! The account that local servers run under. It changes nothing: each command names the account.
+//! The account that local servers run under. Nothing here changes the account of this process: each
+//! command names the account.
 
 use nix::unistd::{Uid, User};
 
 use crate::error::{Error, Result};
 
-/// Accounts that are usually there, the best one first.
+/// The accounts that usually exist, the preferred one first.
 const KNOWN: [&str; 3] = ["postgres", "_postgres", "nobody"];
 
-/// The account that servers run under where this process is root, which PostgreSQL refuses.
+/// The account that servers run under where this process is root: PostgreSQL refuses to run as
+/// root.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) uid: u32,
@@ -16,7 +18,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Returns none where this process is not root: servers then run as its own user.
+    /// Returns the account; none where this process is not root: servers then run as its own user.
+    ///
+    /// # Errors
+    ///
+    /// This process is root, and none of the known accounts exists.
     ///
     /// # Errors
     ///
@@ -31,7 +37,7 @@ impl Account {
         user.map(|user| Some(account(user))).ok_or_else(|| {
             let act = "looking for a user to run servers as, because PostgreSQL refuses root";
             Error::missing(act, format!("no user of these: {}", KNOWN.join(", ")))
-                .remedy("useradd --system postgres, or do not run as root")
+                .remedy("run useradd --system postgres, or do not run as root")
         })
     }
 }

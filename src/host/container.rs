@@ -1,6 +1,6 @@
 //! A host in a container. Its main process sleeps, and servers are started in it by command: so a
-//! server can stop, crash, be rewound and start again on the same host. Any image with the server's
-//! programs, a shell and a user `postgres` serves; its entry point is never used.
+//! server can stop, crash, be rewound and start again on the same host. Any image works that has
+//! the server's programs, a shell and a user `postgres`; its entry point is never used.
 
 use std::fmt;
 use std::pin::Pin;
@@ -27,14 +27,14 @@ use crate::error::{Error, Result};
 use crate::settings::{self, Settings};
 use crate::wait::{PATIENCE, Seen, until};
 
-/// The directory of the server's socket; its data are in `data` below. Outside of every volume
-/// that images declare, so that it can become part of an image.
+/// The directory of the server's socket; the data directory is `data` in it. It lies outside of
+/// every volume that images declare, so that it can become part of an image.
 pub(crate) const HOME: &str = "/tmp/lab";
 
-/// Seconds that a container lives without an armed switch.
+/// The seconds after which a container without an armed switch ends.
 const FUSE: f64 = 10.0;
 
-/// A container that goes away with this process.
+/// A container that is removed with this process.
 pub struct Container {
     engine: Arc<Engine>,
     id: String,
@@ -45,14 +45,14 @@ pub struct Container {
     keep: bool,
 }
 
-/// A command in a container whose input this process holds.
+/// A running command in a container whose input this process holds.
 pub(crate) struct Attached {
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
     input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
 impl Attached {
-    /// Starts a command and waits for its first word.
+    /// Starts a command and waits for the first line of its output.
     async fn start(
         act: &str,
         engine: &Engine,
@@ -62,7 +62,7 @@ impl Attached {
         let options = CreateExecOptions { attach_stdin: Some(true), ..options };
         let (_, started) = exec(engine, id, options, false).await?;
         let StartExecResults::Attached { mut output, input } = started else {
-            return Err(Error::engine(act, "the engine detached it unasked"));
+            return Err(Error::engine(act, "the engine detached the command"));
         };
         match output.next().await {
             Some(Ok(LogOutput::StdErr { message })) => {
@@ -70,13 +70,13 @@ impl Attached {
             }
             Some(Ok(_)) => Ok(Self { output, input }),
             Some(Err(source)) => Err(Error::engine(act, source)),
-            None => Err(Error::engine(act, "it ended at once")),
+            None => Err(Error::engine(act, "the command exited at once")),
         }
     }
 
-    /// Gives the line that the command waits for, and waits for its end.
+    /// Sends the line that the command waits for, and waits until it has exited.
     pub(crate) async fn end(mut self) -> Result<()> {
-        let act = "releasing what was held in a container";
+        let act = "ending a command in a container";
         self.input.write_all(b"\n").await.map_err(|source| Error::io(act, source))?;
         while let Some(said) = self.output.next().await {
             said.map_err(|source| Error::engine(act, source))?;
@@ -103,7 +103,8 @@ impl Container {
         let act = format!("starting a container of {name}:{tag}");
         let fuse = FUSE * settings::timeout_factor();
         let (bind, listens) = (engine.published.bind.clone(), guest.port);
-        // The module's image type, with all that it would start taken away.
+        // Only the container handling of the module's image type is wanted; what it would start and
+        // wait for is replaced.
         let request = Postgres::default()
             .with_name(name)
             .with_tag(tag)
@@ -144,7 +145,7 @@ impl Container {
         let act = "running a command in a container";
         let (exec, started) = self.exec(script, false).await?;
         let StartExecResults::Attached { mut output, .. } = started else {
-            return Err(Error::engine(act, "the engine detached it unasked"));
+            return Err(Error::engine(act, "the engine detached the command"));
         };
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(said) = output.next().await {
@@ -160,7 +161,8 @@ impl Container {
         })
     }
 
-    /// The end of its output and the end of the command are two events.
+    /// Waits for the exit status. The engine reports the end of the output and the end of the
+    /// command as two events, so the status may be missing for a moment.
     async fn status_of(&self, exec: &str) -> Result<Option<i64>> {
         let act = "asking for the exit status of a command in a container";
         until("the command has ended", PATIENCE, || async {
@@ -179,7 +181,7 @@ impl Container {
     }
 
     pub(crate) async fn hold(&self, script: &Script) -> Result<Attached> {
-        let act = "holding something in a container";
+        let act = "starting a command in a container";
         Attached::start(act, &self.engine, &self.id, self.options(script)).await
     }
 
@@ -209,7 +211,7 @@ impl Container {
         }
     }
 
-    /// Removes the container and waits until it is gone.
+    /// Removes the container and waits until it is removed.
     pub(crate) async fn remove(mut self) -> Result<()> {
         match self.inner.take() {
             Some(inner) => {
@@ -221,8 +223,8 @@ impl Container {
 }
 
 impl Drop for Container {
-    /// Outside of a runtime nobody can wait for the engine: the switch does the work then, and so
-    /// it does not when the container is to be kept.
+    /// Leaves the removal to the switch outside of a runtime, where nothing can wait for the
+    /// engine; the switch also respects that a container is to be kept.
     fn drop(&mut self) {
         let waiting = tokio::runtime::Handle::try_current().is_ok();
         match self.inner.take() {
@@ -247,8 +249,8 @@ fn configure(config: &mut HostConfig, bind: &str, port: u16) {
     config.extra_hosts = Some(vec!["host.docker.internal:host-gateway".to_owned()]);
 }
 
-/// The end of this process closes the connection to the engine, the engine closes the switch's
-/// input, and the switch ends the container.
+/// Arms the switch. The end of this process closes the connection to the engine, the engine closes
+/// the switch's input, and the switch ends the container.
 async fn arm(engine: &Engine, id: &str, keep: bool) -> Result<Attached> {
     let act = "arming the dead man's switch of a container";
     let command = ["sh", "-c", switch::IN_CONTAINER, "switch", switch::otherwise(keep)];

@@ -1,5 +1,5 @@
-//! The container engine: whether it answers, where it publishes ports, and which containers on it
-//! are ours. It never makes networks: engines have few of them to give.
+//! The container engine: whether it answers, where it publishes ports, and which of its containers
+//! belong to the lab. It never creates networks: engines have few address ranges for them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -20,7 +20,8 @@ use super::switch::Creations;
 use crate::error::{Error, Result};
 use crate::settings;
 
-/// The label all our containers carry: the process that made them, and the machine it runs on.
+/// The label of all containers of the lab; its value names the process that created the container,
+/// and its machine.
 const LABEL: &str = "replication-lab.process";
 
 const ANSWER: Duration = Duration::from_secs(5);
@@ -29,23 +30,23 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) docker: Docker,
-    /// Its name and version, as it says.
+    /// The name and the version that it reports.
     pub version: String,
-    /// Where containers publish their ports, and where clients find them there.
+    /// Where the engine publishes ports, and where clients connect to them.
     pub(crate) published: Published,
     pub(crate) creations: Creations,
-    /// The address of the engine's bridge, where the engine says.
+    /// The address of the engine's bridge, where the engine reports it.
     pub(crate) gateway: Option<IpAddr>,
 }
 
-/// Where a container's port is published.
+/// The addresses of published ports: bound by the engine, connected to by clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
     pub(crate) bind: String,
     pub(crate) connect: String,
 }
 
-/// A container that a process on this machine made.
+/// A container that a process on this machine created.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) process: u32,
@@ -54,15 +55,15 @@ pub(crate) struct Made {
 }
 
 impl Engine {
-    /// The engine of this process, asked for once: that which `DOCKER_HOST` or the usual sockets
-    /// name.
+    /// Returns the engine of this process, connected to once: that of `DOCKER_HOST`, or of the
+    /// usual sockets.
     pub(crate) async fn of_process() -> Result<Arc<Self>> {
         static ENGINE: OnceCell<Arc<Engine>> = OnceCell::const_new();
         ENGINE.get_or_try_init(|| async { Self::connect().await.map(Arc::new) }).await.cloned()
     }
 
     async fn connect() -> Result<Self> {
-        let act = "asking the container engine";
+        let act = "connecting to the container engine";
         let remedy = "start Docker or Podman's Docker socket, set DOCKER_HOST to it, \
                       or set LAB_HOST=local";
         let docker = docker_client_instance()
@@ -83,18 +84,18 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Removes what was created for processes that ended before it could be started.
+    /// Removes containers that were created, but never started, for processes that have ended.
     async fn sweep(&self) -> Result<()> {
         for container in self.containers().await? {
             if !container.started && is_gone(container.process) {
-                // Somebody else may sweep at the same time.
+                // Another process may remove the same container at the same time.
                 let _ = self.remove(&container.id).await;
             }
         }
         Ok(())
     }
 
-    /// Every container that a process on this machine made.
+    /// Returns every container that a process on this machine created.
     pub(crate) async fn containers(&self) -> Result<Vec<Made>> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
         let listed = self
@@ -120,12 +121,13 @@ impl Engine {
     }
 }
 
-/// The label of the containers that this process makes.
+/// Returns the label of the containers that this process creates.
 pub(crate) fn label() -> (&'static str, String) {
     (LABEL, format!("{}@{}", std::process::id(), machine_name()))
 }
 
-/// Where a process id means the same: a host name, and on Linux the namespace of process ids.
+/// Returns a name for the scope in which a process id is unique: the host name, and on Linux the
+/// namespace of process ids.
 fn machine_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -142,15 +144,16 @@ async fn bridge_gateway(docker: &Docker) -> Option<IpAddr> {
     })
 }
 
-/// The first address of a subnet, which is the bridge's own where the engine does not say.
+/// Returns the first address of a subnet: the bridge's own, where the engine does not report it.
 fn first_address(subnet: &str) -> Option<IpAddr> {
     let network: Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
     Some(Ipv4Addr::from(u32::from(network).checked_add(1)?).into())
 }
 
-/// On a Unix socket the engine is this machine's, and a port on the loopback is enough; unless
-/// this process is itself in a container, with the socket mounted: then its loopback is not the
-/// engine's. Over TCP the engine is another machine's, and the port must be open there.
+/// Returns where the engine publishes ports. On a Unix socket the engine is on this machine, and a
+/// port on the loopback is enough; unless this process itself is in a container, with the socket
+/// mounted: then its loopback is not the engine's. Over TCP the engine is on another machine, and
+/// the port must be open there.
 async fn published(docker_host: Option<&str>, gateway: Option<IpAddr>) -> Published {
     let remote = docker_host.and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;

@@ -1,5 +1,5 @@
-//! What runs on a host, as far as the host must know it. Whoever makes a host describes its guest;
-//! nothing here knows which program that is.
+//! The guest of a host: what runs on it, as far as the host must know. The caller that creates a
+//! host describes its guest; nothing here knows which program that is.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ pub(crate) struct Guest {
     pub(crate) port: u16,
     /// The file name of its Unix socket, in the home directory of the host.
     pub(crate) socket: String,
-    /// The directories of its programs: looked into before those of `PATH` on this machine, and after
+    /// The directories of its programs: searched before those of `PATH` on this machine, and after
     /// them in an image.
     pub(crate) programs: Vec<PathBuf>,
     /// Returns the variables of every script, given the home directory of the host.
     pub(crate) environment: fn(home: &str) -> Vec<(&'static str, String)>,
-    /// What ends it whatever its state, as lines for `sh`: `$home` is the host's home directory, and
-    /// `$3` is `now` where another process made it.
+    /// The lines for `sh` that end it in whatever state it is: `$home` is the host's home
+    /// directory, and `$3` is `now` where another process created it.
     pub(crate) quit: &'static str,
 }

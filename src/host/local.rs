@@ -1,5 +1,5 @@
-//! A host without containers: a directory on this machine with a server's data and its Unix
-//! socket, mode 0700. Nothing in it ever listens on TCP, so no port is ever picked.
+//! A host without containers: a directory on this machine, mode 0700, with a server's data and its
+//! Unix socket. No server in it listens on TCP, so no port is ever picked.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use crate::settings::{self, Settings};
 /// The longest path of a Unix socket, without its final NUL: 107 on Linux, 103 on macOS.
 const SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// A directory on this machine, with everything a server has.
+/// A directory on this machine with all files of a server.
 #[derive(Debug)]
 pub struct Local {
     guest: Guest,
@@ -31,12 +31,13 @@ pub struct Local {
 }
 
 impl Local {
-    /// Makes the directory and arms its switch.
+    /// Creates the directory and arms its switch.
     pub(crate) fn create(guest: Guest, settings: &Settings, node: &str) -> Result<Self> {
         let account = Account::for_servers()?;
         let home = settings.dir.join(name(std::process::id(), rand::rng().random(), node));
-        let home = std::path::absolute(&home)
-            .map_err(|source| Error::io(format!("looking at {}", home.display()), source))?;
+        let home = std::path::absolute(&home).map_err(|source| {
+            Error::io(format!("resolving the directory {}", home.display()), source)
+        })?;
         check_socket_path(&home, &guest.socket)?;
         let owner = account.as_ref().map(|account| account.name.as_str());
         let switch = Switch::arm(&home, owner, settings.keep, guest.quit)?;
@@ -61,14 +62,15 @@ impl Local {
         })
     }
 
-    /// The child outlives the handle; tokio reaps it.
+    /// Starts a script that outlives the handle; tokio reaps it.
     pub(crate) fn spawn(&self, script: &Script) -> Result<()> {
         let mut command = self.command(script);
         command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(false);
         command.spawn().map(drop).map_err(|source| self.cannot_run(source))
     }
 
-    /// The child goes on when the handle is dropped, with its input at an end.
+    /// Starts a script whose input this process holds. It goes on when the handle is dropped, and
+    /// reads the end of its input.
     pub(crate) async fn hold(&self, script: &Script) -> Result<Child> {
         let mut command = self.command(script);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -106,10 +108,10 @@ impl Local {
 
     fn cannot_run(&self, source: std::io::Error) -> Error {
         Error::io(format!("running a program in {}", self.home.display()), source)
-            .remedy("every user must be able to enter LAB_DIR (by default the temporary directory)")
+            .remedy("let every user enter LAB_DIR (by default the temporary directory)")
     }
 
-    /// Quits the server and removes the directory.
+    /// Ends the server and removes the directory.
     pub(crate) async fn remove(mut self) -> Result<()> {
         self.removed = true;
         let act = "waiting for the dead man's switch of a local host";
@@ -131,12 +133,12 @@ impl Drop for Local {
     }
 }
 
-/// The name of a host's directory.
+/// Returns the name of a host's directory.
 fn name(process: u32, mark: u32, node: &str) -> String {
     format!("lab-{process}-{mark:08x}-{node}")
 }
 
-/// The process in the name of a host's directory; none in any other name.
+/// Returns the id of the process in the name of a host's directory; none for any other name.
 pub(crate) fn maker(directory: &str) -> Option<u32> {
     let mut parts = directory.strip_prefix("lab-")?.splitn(3, '-');
     let process = parts.next()?.parse().ok()?;
@@ -144,14 +146,14 @@ pub(crate) fn maker(directory: &str) -> Option<u32> {
     (name(process, mark, parts.next()?) == directory).then_some(process)
 }
 
-/// Checks that servers can live below this directory, before anything is made: the home of a node of
-/// this name, with this socket in it.
+/// Checks that servers can run below this directory, before anything is created: the home of a node
+/// of this name, with this socket in it.
 pub(crate) fn check_directory(directory: &Path, node: &str, socket: &str) -> Result<()> {
     check_socket_path(&directory.join(name(std::process::id(), 0, node)), socket)?;
     if directory.is_dir() {
         return Ok(());
     }
-    let act = format!("looking at {} for local clusters", directory.display());
+    let act = format!("using {} for local clusters", directory.display());
     Err(Error::missing(act, "no such directory")
         .remedy("set LAB_DIR to a directory that can be written to"))
 }
@@ -161,7 +163,7 @@ fn check_socket_path(home: &Path, socket: &str) -> Result<()> {
     if length <= SOCKET_PATH {
         return Ok(());
     }
-    let act = format!("looking at {} as the directory of a Unix socket", home.display());
+    let act = format!("using {} as the directory of a Unix socket", home.display());
     let there = format!("a socket path of {length} bytes; the system takes {SOCKET_PATH}");
     Err(Error::missing(act, there).remedy("set LAB_DIR to a shorter path"))
 }

@@ -1,5 +1,5 @@
-//! Running programs of this machine: the one place that starts a process. What is run, and what
-//! becomes of it, is the caller's to know.
+//! Runs programs of this machine: the only code that starts a process. What is run, and how its end
+//! is handled, is up to the caller.
 
 use std::ffi::OsStr;
 

@@ -1,11 +1,11 @@
-//! What is run on a host, what came of it, and where a client reaches what listens there. Plain
-//! data: nothing here runs anything.
+//! Scripts for a host, their output, and the address of a server on a host. Plain data: nothing
+//! here runs a script.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A line for `sh`, and the variables that it needs beside those that every script on the host has:
-/// passwords and file contents, which belong in no command line.
+/// A line for `sh`, and its variables beside those that every script on the host has: passwords and
+/// file contents, which must not be part of a command line.
 #[derive(Clone)]
 pub struct Script {
     pub(crate) line: String,
@@ -33,16 +33,16 @@ impl Script {
     }
 }
 
-/// What a program printed, and how it ended.
+/// The output and the exit status of a program.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// None where a signal ended it.
+    /// The exit status; none where a signal ended the program.
     pub(crate) status: Option<i64>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// Where a client in this process reaches a server.
+/// The address at which a client in this process connects to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// A Unix socket: its directory, and the port that is part of its name.
@@ -52,7 +52,8 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Returns `host` and `port` as connection strings have them (manual: libpq, Parameter Key Words).
+    /// Returns `host` and `port` as connection strings have them (manual: libpq, Parameter Key
+    /// Words).
     pub fn host_and_port(&self) -> (String, u16) {
         match self {
             Self::Unix(directory, port) => (directory.display().to_string(), *port),

@@ -1,7 +1,7 @@
 //! The dead man's switch: a helper outside this process that holds the other end of a pipe and
-//! cleans up when the pipe ends, be it by a panic, a signal or `kill -9`. It is the only way a
-//! host's directory and processes go away, also after a test that went well; it never acts while
-//! this process lives and has not asked.
+//! cleans up when the pipe ends, whether by a panic, a signal or `kill -9`. A host's directory and
+//! processes are removed by the switch only, also after a test that passed. It does nothing while
+//! this process lives and has sent no order.
 //!
 //! ```text
 //!   this process ──pipe──▶ sh: read order ─▶ end of file, or an order: quit the guest, remove
@@ -18,10 +18,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use crate::error::{Error, Result};
 use crate::settings;
 
-/// `$1` the directory to make and to remove, `$2` its owner or nothing, `$3` what to do when nobody
-/// gives an order: `remove` or `keep`; or `now` to remove a directory that is there already. `$4` ends
-/// the guest of the host. KILL at the end is for whatever is left in the group, and for this script.
+/// `$1` is the directory to create and to remove, `$2` its owner or empty, `$3` what to do when the
+/// pipe ends without an order: `remove` or `keep`; or `now` to remove an existing directory. `$4`
+/// ends the guest of the host. The KILL at the end is for any process that is left in the group,
+/// and for this script.
 const LOCAL: &str = r#"
+# A signal to the process group of the terminal must not end the helper before it has cleaned up.
 trap '' HUP INT TERM QUIT PIPE
 home=$1
 if [ "$3" != now ]
@@ -32,37 +34,40 @@ then
     read -r order || [ "$3" = remove ] || exit 0
 fi
 eval "$4"
-looks=0
-until rm -rf "$home" 2>/dev/null || [ $looks -ge 40 ]
-do sleep 0.05; looks=$((looks + 1))
+# A process that is just ending may still create a file: rm then fails, and is repeated.
+tries=0
+until rm -rf "$home" 2>/dev/null || [ $tries -ge 40 ]
+do sleep 0.05; tries=$((tries + 1))
 done
 kill -KILL 0
 "#;
 
-/// The same for a container, as an exec in it: the end of process 1 is the end of the container,
-/// which the engine then removes. `$1` what to do when nobody gives an order, as `$3` above.
+/// The switch of a container, as an exec in it: the end of process 1 is the end of the container,
+/// which the engine then removes. `$1` is what to do when the pipe ends without an order, as `$3`
+/// of `LOCAL`.
 #[cfg(feature = "container")]
 pub(crate) const IN_CONTAINER: &str = r#"mkdir -p -m 700 /tmp/lab/data && : >/dev/shm/lab-armed && echo armed
 read -r order || [ "$1" = remove ] || exit 0
 kill -TERM 1"#;
 
-/// What looks after containers from outside: those that were being created when this process ended
-/// have no switch yet, nor anything else that runs. It hears of every creation and of its end, and
-/// needs the engine's command line client; where there is none, the next lab that connects to the
-/// engine does the same. `$1` the label.
+/// Watches over containers from outside: a container that was being created when this process ended
+/// has no switch yet. It reads a line for every creation and for its end, and needs the engine's
+/// command line client; without one, the next lab that connects to the engine removes such
+/// containers. `$1` is the label.
 #[cfg(feature = "container")]
 const CREATIONS: &str = r#"
 trap '' HUP INT TERM QUIT PIPE
 pending=0
 while read -r change; do pending=$((pending $change)); done
 [ "$pending" -gt 0 ] || exit 0
-looks=0
-while [ $looks -lt 20 ]
+# The engine may complete a creation after the process that asked for it has ended.
+tries=0
+while [ $tries -lt 20 ]
 do
     for id in $(docker ps -aq --filter "label=$1" --filter status=created)
     do docker rm -f "$id"
     done
-    sleep 0.2; looks=$((looks + 1))
+    sleep 0.2; tries=$((tries + 1))
 done >/dev/null 2>&1
 "#;
 
@@ -73,7 +78,7 @@ pub(crate) struct Creations(std::sync::Mutex<Option<ChildStdin>>);
 
 #[cfg(feature = "container")]
 impl Creations {
-    /// Watches over containers with this label. Without a shell there is no watch.
+    /// Starts to watch over containers with this label. Without a shell there is no watch.
     pub(crate) fn watch(label: &str) -> Self {
         let mut helper = sh(CREATIONS, [label]);
         helper.envs(settings::for_docker());
@@ -82,13 +87,14 @@ impl Creations {
         Self(std::sync::Mutex::new(helper.and_then(|mut helper| helper.stdin.take())))
     }
 
-    /// A container is about to be created. One that fails or is cancelled half-way stays on the
-    /// list, and is looked for when this process ends.
+    /// Reports that a container is about to be created. A creation that fails or is cancelled
+    /// half-way is not reported as done, so the helper searches for its container when this process
+    /// ends.
     pub(crate) fn begins(&self) {
         self.tell("+1");
     }
 
-    /// The container has a switch of its own.
+    /// Reports that the container has a switch of its own.
     pub(crate) fn is_armed(&self) {
         self.tell("-1");
     }
@@ -101,13 +107,13 @@ impl Creations {
     }
 }
 
-/// What process 1 of a container does: it ends by itself unless the switch is armed in time, so
-/// that a start that is cancelled half-way leaves no container. The mark that it is armed is in
-/// memory, where no image takes it over. `$1` the seconds.
+/// The main process of a container: it ends unless the switch is armed in time, so that a start
+/// that is cancelled half-way leaves no container. The mark that the switch is armed is in memory,
+/// where it does not become part of an image. `$1` is the time in seconds.
 #[cfg(feature = "container")]
 pub(crate) const FUSE: &str = r#"sleep "$1"; [ -e /dev/shm/lab-armed ] && exec sleep infinity"#;
 
-/// What a switch does when nobody gives an order.
+/// Returns what a switch does when its pipe ends without an order.
 pub(crate) fn otherwise(keep: bool) -> &'static str {
     if keep { "keep" } else { "remove" }
 }
@@ -121,10 +127,10 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Makes `home` and `home/data` for `owner`, to be removed when this process ends, once `quit` has
-    /// ended the guest.
+    /// Creates `home` and `home/data` for `owner`. The switch removes them when this process ends,
+    /// after `quit` has ended the guest.
     pub(crate) fn arm(home: &Path, owner: Option<&str>, keep: bool, quit: &str) -> Result<Self> {
-        let act = || format!("making the directory {} for a server", home.display());
+        let act = || format!("creating the directory {} for a server", home.display());
         let remedy = "set LAB_DIR to a directory that can be written to";
         let mut helper = local(home, owner.unwrap_or(""), otherwise(keep), quit)
             .stdin(Stdio::piped())
@@ -146,12 +152,12 @@ impl Switch {
         Err(Error::io(act(), std::io::Error::other(said)).remedy(remedy))
     }
 
-    /// The process group that every process of the host belongs to.
+    /// Returns the process group of every process of the host.
     pub(crate) fn group(&self) -> i32 {
         i32::try_from(self.helper.id()).unwrap_or_default()
     }
 
-    /// Cleans up now, and comes back when all is gone.
+    /// Removes the host now, and returns when it is removed.
     pub(crate) fn pull(&mut self) -> Result<()> {
         if let Some(mut pipe) = self.pipe.take() {
             let _ = pipe.write_all(b"remove\n");
@@ -160,7 +166,7 @@ impl Switch {
         is_gone(&self.home)
     }
 
-    /// Lets go without an order: what happens then was said when it was armed.
+    /// Closes the pipe without an order: the switch then does what it was armed with.
     pub(crate) fn let_go(&mut self) {
         drop(self.pipe.take());
         let _ = self.helper.wait();
@@ -180,7 +186,7 @@ fn is_gone(home: &Path) -> Result<()> {
         true => {
             let left = std::io::Error::other("it is still there");
             Err(Error::io(format!("removing {}", home.display()), left)
-                .remedy("look at who uses it, and remove it"))
+                .remedy("find the process that uses it, and remove it"))
         }
     }
 }

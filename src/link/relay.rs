@@ -1,5 +1,5 @@
-//! One connection through a link: two directions, each a reader, a delay line and a writer that
-//! passes the gate. It ends when both directions have, or with a reset.
+//! One connection through a link: two directions, each with a reader, a delay line and a writer
+//! that passes the gate. It ends when both directions have ended, or with a reset.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -13,20 +13,22 @@ use tokio::time::Instant;
 use super::rules::{Direction, Rules};
 use crate::host::script::Endpoint;
 
-/// How much is read at once: less than what an allocator asks the kernel for each time.
+/// The most bytes that are read at once: fewer than an allocator requests from the kernel each
+/// time.
 const CHUNK: usize = 120 * 1024;
 
-/// How many chunks may be under way in one direction: what a slow link holds.
+/// The most chunks in transit in one direction: what a delayed link holds.
 const UNDER_WAY: usize = 256;
 
-/// The share of a second's bandwidth that passes at once, so that a slow link is smooth.
+/// The share of a second's throttle that passes at once, so that a throttled link is smooth.
 const SHARE: u32 = 50;
 
-/// Relays one connection. An upstream that cannot be reached is a connection closed right after it
-/// came about; a server that is down would have refused it: its standby logs another message then.
+/// Relays one connection. Where the upstream cannot be reached, the connection is closed right
+/// after it was accepted. A server that is down would have refused it: the standby logs another
+/// message then.
 pub(super) async fn run(standby: TcpStream, rules: Arc<Rules>) {
     let before = rules.state().resets;
-    // A network that is cut brings no connection about either.
+    // While the link is cut, do not connect upstream.
     rules.until(|state| !state.is_cut(Direction::ToUpstream)).await;
     let upstream = rules.state().upstream.clone();
     let Ok((from_upstream, mut to_upstream)) = connect(&upstream).await else { return };
@@ -47,15 +49,15 @@ pub(super) async fn run(standby: TcpStream, rules: Arc<Rules>) {
     }
 }
 
-/// What travels in a delay line: bytes, the end, or the reset that came instead.
+/// An item in a delay line: bytes, the end of the stream, or the reset that came instead.
 enum Item {
     Bytes(Vec<u8>),
     End,
     Broken(io::Error),
 }
 
-/// Passes one direction on until its end. The end and a reset travel as bytes do: after what was
-/// said before them, as late, and not through a cut.
+/// Forwards one direction until its end. The end and a reset travel as bytes do: after the bytes
+/// before them, with the same delay, and not through a cut.
 async fn pass(
     mut from: Reader,
     to: &mut Writer,
@@ -65,7 +67,8 @@ async fn pass(
     let (line, mut arriving) = mpsc::channel::<(Instant, Item)>(UNDER_WAY);
     let read = async move {
         loop {
-            // What is cut off stays where it is, in the sender's kernel.
+            // Bytes that a cut holds back stay in the sender's kernel, so that they count as not
+            // sent through the link.
             rules.until(|state| !state.is_cut(direction)).await;
             let mut bytes = Vec::with_capacity(CHUNK);
             let item = match from.read(&mut bytes).await {
@@ -92,7 +95,7 @@ async fn pass(
                 }
             };
             if passed.is_err() {
-                // Who takes nothing more has gone, and is heard of from the other direction.
+                // The peer closed its side; the task of the other direction reports why.
                 return Ok(());
             }
         }
@@ -101,11 +104,12 @@ async fn pass(
     tokio::pin!(write);
     tokio::select! {
         done = &mut write => done,
+        // The reader is done; what is still in the delay line must arrive.
         () = read => write.await,
     }
 }
 
-/// Says the end while the gate is open.
+/// Forwards end-of-stream, but not while this direction is cut.
 async fn end(to: &mut Writer, direction: Direction, rules: &Rules) -> io::Result<()> {
     loop {
         rules.until(|state| !state.is_cut(direction)).await;
@@ -117,18 +121,18 @@ async fn end(to: &mut Writer, direction: Direction, rules: &Rules) -> io::Result
     }
 }
 
-/// Writes while the gate is open, as fast as the link allows.
+/// Writes bytes, but not while this direction is cut, and not faster than the throttle.
 async fn deliver(bytes: &[u8], to: &Writer, direction: Direction, rules: &Rules) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
         rules.until(|state| !state.is_cut(direction)).await;
-        let bandwidth = rules.state().throttle();
-        let most = bandwidth.map_or(left.len(), |limit| (limit / SHARE).max(1) as usize);
+        let throttle = rules.state().throttle();
+        let most = throttle.map_or(left.len(), |limit| (limit / SHARE).max(1) as usize);
         let (now, _) = left.split_at(most.min(left.len()));
         to.writable().await?;
         let Some(written) = through_the_gate(now, to, direction, rules)? else { continue };
         left = left.get(written..).unwrap_or_default();
-        if let Some(limit) = bandwidth {
+        if let Some(limit) = throttle {
             let seconds = f64::from(u32::try_from(written).unwrap_or(u32::MAX)) / f64::from(limit);
             at(Instant::now() + std::time::Duration::from_secs_f64(seconds)).await;
         }
@@ -136,7 +140,7 @@ async fn deliver(bytes: &[u8], to: &Writer, direction: Direction, rules: &Rules)
     Ok(())
 }
 
-/// Nothing is written while somebody changes the rules, so that a cut is complete when it is made.
+/// Writes under the lock under which rules change, so that a cut is complete when it returns.
 fn through_the_gate(
     bytes: &[u8],
     to: &Writer,
@@ -180,7 +184,7 @@ async fn connect(upstream: &Endpoint) -> io::Result<(Reader, Writer)> {
     }
 }
 
-/// The half of a connection that bytes come from.
+/// The half of a connection that bytes are read from.
 enum Reader {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
@@ -195,7 +199,7 @@ impl Reader {
     }
 }
 
-/// The half of a connection that bytes go to.
+/// The half of a connection that bytes are written to.
 enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
@@ -209,7 +213,7 @@ impl Writer {
         }
     }
 
-    /// A shutdown is a call that does not wait.
+    /// Shuts the writing half down; on a socket this never waits.
     fn end(&mut self) -> io::Result<()> {
         let ended = match self {
             Self::Tcp(half) => half.shutdown().now_or_never(),
@@ -218,10 +222,10 @@ impl Writer {
         ended.unwrap_or(Ok(()))
     }
 
-    /// Dropped as it is, a half would say goodbye first.
+    /// Resets the connection: a half that is simply dropped would send end-of-stream first.
     fn end_with_a_reset(self) {
         if let Self::Tcp(half) = self {
-            // On a connection that is gone already there is nothing to reset.
+            // A connection that is closed already has nothing to reset.
             let _ = half.as_ref().set_zero_linger();
             half.forget();
         }

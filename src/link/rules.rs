@@ -1,4 +1,4 @@
-//! What holds on a link now: where it leads, its faults, and the bytes that have passed. Values and the
+//! The rules of a link: its upstream, its faults, and the bytes that have passed. Values and the
 //! lock around them; no byte is moved here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,17 @@ use tokio::sync::watch;
 use crate::host::script::Endpoint;
 use crate::record::notebook::Notebook;
 
-/// Which way bytes go.
+/// A direction through a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the upstream: WAL, and the server's answers.
     ToStandby,
-    /// To the upstream: requests, and the standby's reports of how far it is.
+    /// To the upstream: requests, and the standby's reports of its position.
     ToUpstream,
 }
 
-/// What holds on a link now. Faults add up: delays are added, the least throttle counts.
+/// The rules of a link at this moment. Faults combine: delays are added, and the smallest throttle
+/// counts.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) standby: String,
@@ -58,7 +59,7 @@ impl Rules {
         format!("the link of {} {fault}", self.standby)
     }
 
-    /// Bytes pass only while this is held: a change is in effect when the change comes back.
+    /// Locks the state. Bytes pass only under this lock: a change is in effect when it returns.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +69,7 @@ impl Rules {
         self.changed.send_replace(());
     }
 
-    /// Comes back when this is so; at once when it is so already.
+    /// Waits until the state fulfils a condition; returns at once where it does.
     pub(super) async fn until(&self, so: impl Fn(&State) -> bool) {
         let mut changed = self.changed.subscribe();
         while !so(&self.state()) {

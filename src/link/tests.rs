@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::wait::{Seen, elapse, stays};
 
-/// A link to a server that sends back what it gets, and a client behind the link.
+/// Opens a link to a server that echoes, and a client behind the link.
 async fn echo() -> (Link, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -42,7 +42,7 @@ async fn round_trip(client: &mut TcpStream, said: &[u8]) -> Duration {
     started.elapsed()
 }
 
-/// A test that waits for a byte that never comes fails instead of hanging.
+/// Fails a test that waits for a byte that never comes, instead of letting it hang.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.unwrap()
 }
@@ -51,7 +51,7 @@ fn passed(link: &Link) -> [u64; 2] {
     [link.bytes(Direction::ToStandby), link.bytes(Direction::ToUpstream)]
 }
 
-/// Nothing passes for a while, in the directions that are looked at.
+/// Checks that no byte passes for a while, in these directions.
 async fn silent(link: &Link, directions: &[Direction]) {
     let before: Vec<_> = directions.iter().map(|direction| link.bytes(*direction)).collect();
     let watched = Duration::from_millis(100);
@@ -142,7 +142,7 @@ async fn a_cut_of_one_way_leaves_the_other() {
 }
 
 #[tokio::test]
-async fn a_latency_delays_every_round_trip_by_twice_as_much() {
+async fn a_delay_lengthens_every_round_trip_by_twice_as_much() {
     let (link, mut client) = echo().await;
     let one_way = Duration::from_millis(20);
     let slow = link.delay(one_way);
@@ -150,13 +150,13 @@ async fn a_latency_delays_every_round_trip_by_twice_as_much() {
         assert!(round_trip(&mut client, b"ping").await >= 2 * one_way);
     }
     let slower = link.delay(one_way);
-    assert!(round_trip(&mut client, b"ping").await >= 4 * one_way, "latencies add up");
+    assert!(round_trip(&mut client, b"ping").await >= 4 * one_way, "delays add up");
     drop((slow, slower));
     assert!(link.rules.state().faults.is_empty(), "dropped faults are gone");
 }
 
 #[tokio::test]
-async fn a_bandwidth_is_not_exceeded() {
+async fn a_throttle_is_not_exceeded() {
     let (link, mut client) = echo().await;
     let _slow = link.throttle(100_000);
     let took = round_trip(&mut client, &vec![7; 50_000]).await;
@@ -200,7 +200,7 @@ async fn a_stream_arrives_whole_and_in_order_whatever_happens_to_the_link() {
     assert_eq!(passed(&link), [8_000_000, 8_000_000]);
 }
 
-/// A short cut, of both ways or of one.
+/// Cuts the link for a short time, in both directions or in one.
 async fn silent_for(link: &Link, round: u32) {
     let _cut = match round % 3 {
         0 => link.cut(),
@@ -210,7 +210,7 @@ async fn silent_for(link: &Link, round: u32) {
     elapse(Duration::from_millis(10)).await;
 }
 
-/// A link to a server whose end of the connection is given, and a client behind the link.
+/// Opens a link to a server whose end of the connection is returned, and a client behind the link.
 async fn server() -> (Link, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -218,7 +218,7 @@ async fn server() -> (Link, TcpStream, TcpStream) {
     let link = open(upstream).await.unwrap();
     let mut client = TcpStream::connect(link.address()).await.unwrap();
     let (mut server, _) = soon(listener.accept()).await.unwrap();
-    // A byte that has passed says that the relay stands.
+    // The first byte proves that the relay is connected to both sides.
     client.write_all(b"!").await.unwrap();
     soon(server.read_exact(&mut [0; 1])).await.unwrap();
     (link, client, server)

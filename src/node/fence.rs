@@ -1,13 +1,18 @@
-//! Fencing: a server that may believe it is the primary is kept from taking writes, before another one
-//! is promoted. Nothing here promotes anybody, and a network is never trusted to do it.
+//! Fencing: an old primary is kept from taking writes, before another server is promoted. Nothing
+//! here promotes a server. A fence works through the machine of the old primary, which must answer;
+//! it never relies on a network cut.
 
 use super::Node;
 use crate::error::Result;
 
 impl Node {
-    /// Makes sure that the server does not run, and that it takes no writes if somebody who has not
-    /// heard starts it again: with `standby.signal` it opens read-only (manual: Standby Server
-    /// Operation). A rewind or a rebuild makes it useful again.
+    /// Makes sure that the server does not run and takes no writes: crashes it if it runs, and
+    /// writes `standby.signal`, with which it opens read-only when it is started again (manual:
+    /// Standby Server Operation). Afterwards, rewind or rebuild it.
+    ///
+    /// # Errors
+    ///
+    /// The host does not answer, or the server's processes do not exit in time.
     pub async fn fence(&self) -> Result<()> {
         if self.exit_status().await?.is_none() {
             self.crash().await?;

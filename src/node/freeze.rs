@@ -1,6 +1,6 @@
-//! A server, or one process of it, that stops running and keeps its sockets: SIGSTOP. The kernel
-//! goes on accepting and acknowledging for it, so that only PostgreSQL's own timeouts notice. It
-//! never freezes the host, which still runs commands, and the dead man's switch.
+//! A server, or one kind of its processes, that is stopped and keeps its sockets (SIGSTOP). The
+//! kernel goes on accepting and acknowledging for it, so that only PostgreSQL's own timeouts
+//! notice. The host still runs commands, and the dead man's switch.
 
 use super::Node;
 use crate::error::{Error, Result};
@@ -9,9 +9,10 @@ use crate::host::script::Script;
 use crate::record::event::Event;
 use crate::record::notebook::Notebook;
 
-/// Stops the processes `$PIDS`, and the children of `$POSTMASTER` too where there is one: stopped
-/// first, it starts nobody any more. Says so once none of them runs, which only `/proc` tells, and
-/// lets them go on when its input ends. It is in the host's process group and outlives what ends that.
+/// Stops the processes `$PIDS`, and the children of `$POSTMASTER` if there is one; the postmaster
+/// is stopped first, so that it starts no further process. Prints a line once none of them runs,
+/// which only `/proc` shows, and continues them when its input ends. It runs in the host's process
+/// group and ignores the signals that end the group.
 const FREEZE: &str = r#"trap '' HUP INT TERM QUIT PIPE
 children() {
     if [ -d /proc/self ]
@@ -28,9 +29,9 @@ runs() {
 kill -STOP $PIDS || { kill -CONT $PIDS; exit 1; }
 [ -z "$POSTMASTER" ] || PIDS="$PIDS $(children "$POSTMASTER")"
 kill -STOP $PIDS
-looks=0
-while runs && [ $looks -lt 500 ]
-do sleep 0.01; looks=$((looks + 1))
+tries=0
+while runs && [ $tries -lt 500 ]
+do sleep 0.01; tries=$((tries + 1))
 done
 if runs
 then kill -CONT $PIDS; echo "a process of $PIDS does not stop" >&2; exit 1
@@ -40,8 +41,8 @@ read -r _
 kill -CONT $PIDS
 echo thawed"#;
 
-/// Something that does not run for as long as this value lives. Dropping it thaws, as the end of
-/// this process does.
+/// A frozen server, or frozen processes, for as long as this value lives. Dropping it thaws them;
+/// so does the end of this process.
 #[must_use = "what is frozen thaws when this is dropped"]
 #[derive(Debug)]
 pub struct Frozen {
@@ -51,7 +52,11 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Thaws, and waits until everything was told to go on. Dropping does not wait.
+    /// Thaws, and waits until every process was sent SIGCONT. Dropping the value does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The host does not answer.
     pub async fn thaw(mut self) -> Result<()> {
         match self.held.take() {
             Some(held) => held.release().await,
@@ -67,19 +72,24 @@ impl Drop for Frozen {
 }
 
 impl Node {
-    /// Freezes the whole server: it answers nobody, and nobody is told.
+    /// Freezes the whole server: it answers no client, and no client is disconnected.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run, or a process of it does not stop.
     pub async fn freeze(&self) -> Result<Frozen> {
         let postmaster = self.postmaster().await?.to_string();
         let script = Script::new(FREEZE).with("POSTMASTER", postmaster.as_str());
         self.frozen("the server", script.with("PIDS", postmaster)).await
     }
 
-    /// Freezes the server's processes of one kind, as `pg_stat_activity` calls it in its column
-    /// `backend_type`: `walreceiver`, `walsender`, `checkpointer` (manual: The Statistics Collector).
+    /// Freezes the server's processes of one kind, by the name in the column `backend_type` of
+    /// `pg_stat_activity`: `walreceiver`, `walsender`, `checkpointer` (manual: The Cumulative
+    /// Statistics System).
     ///
     /// # Errors
     ///
-    /// There is none of that kind: the error has the kinds that there are.
+    /// There is no process of that kind: the error has the kinds that there are.
     pub async fn freeze_processes(&self, backend_type: &str) -> Result<Frozen> {
         const SQL: &str = "SELECT backend_type, string_agg(pid::text, ' ') AS pids \
                            FROM pg_stat_activity WHERE pid <> pg_backend_pid() \

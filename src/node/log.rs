@@ -1,12 +1,12 @@
-//! The log of a server: all of it, its last lines, and the wait for a line. Nothing here judges what is
-//! logged.
+//! The log of a server: all of it, its last lines, and the wait for a line. Nothing here judges a
+//! line.
 
 use super::Node;
 use crate::error::Result;
 use crate::server_message::ServerMessage;
 use crate::wait::{PATIENCE, Seen, until};
 
-/// How many lines of a log an error shows.
+/// The number of lines of a log that an error shows.
 const TAIL: usize = 15;
 
 impl Node {
@@ -29,7 +29,7 @@ impl Node {
             .fold(String::new(), |tail, line| tail + line + "\n")
     }
 
-    /// Waits until the server logs a line that contains these words, and returns the first one.
+    /// Waits until the server logs a line that contains `words`, and returns the first one.
     ///
     /// # Errors
     ///
@@ -38,12 +38,12 @@ impl Node {
         self.wait_for_log_since(0, words).await
     }
 
-    /// Waits as [`wait_for_log`](Self::wait_for_log) does, for a line behind the first bytes of the log:
-    /// behind `node.log().await?.len()` from before an act.
+    /// Waits as [`wait_for_log`](Self::wait_for_log) does, and skips the first `bytes` of the log:
+    /// pass `node.log().await?.len()` from before an act.
     ///
     /// # Errors
     ///
-    /// As [`wait_for_log`](Self::wait_for_log).
+    /// As those of [`wait_for_log`](Self::wait_for_log).
     pub async fn wait_for_log_since(&self, bytes: usize, words: &str) -> Result<ServerMessage> {
         until(&format!("{} logs {words:?}", self.name()), PATIENCE, || async {
             let log = self.log().await?;

@@ -1,19 +1,21 @@
-//! A setting of a server, changed while it runs. Which settings there are, the server says.
+//! A setting of a server, changed while it runs. Nothing here knows which settings exist: the
+//! server reports an unknown one.
 
 use super::Node;
 use crate::error::Result;
 use crate::wait::{PATIENCE, Seen, until};
 
 impl Node {
-    /// Changes a setting by `ALTER SYSTEM` and a reload, and waits until it is in effect (manual: Setting
-    /// Parameters). `value` is as `SHOW` shows it.
+    /// Changes a setting by `ALTER SYSTEM` and a reload, and waits until it is in effect (manual:
+    /// Setting Parameters). `value` is written as `SHOW` shows it.
     ///
-    /// A session that is opened afterwards has the value, because the postmaster tells all processes
-    /// before it starts another one. A setting that needs a restart never comes into effect here.
+    /// A session that is opened afterwards has the value, because the postmaster signals all
+    /// processes before it starts another one. A setting that needs a restart never takes effect
+    /// here.
     ///
     /// # Errors
     ///
-    /// The server refuses the name or the value, or shows another value until the deadline.
+    /// The server refuses the name or the value, or still shows another value at the deadline.
     pub async fn set(&self, name: &str, value: &str) -> Result<()> {
         let looker = self.session_unrecorded().await?;
         let session = self.session().await?;

@@ -1,5 +1,4 @@
-//! What can happen in a run, as events in order. Plain data: nothing here asks a server or looks at a
-//! clock.
+//! The events of a run. Plain data: nothing here asks a server or reads a clock.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +10,7 @@ use super::reading::Reading;
 ///
 /// | format | differs in |
 /// |---|---|
-/// | 1 | a series began when its sampler did; no place; an event's name beside its fields |
+/// | 1 | a series began when its sampler did; no `place`; an event's name beside its fields |
 /// | 2 | a series begins when the record does; an event's name beside its fields |
 /// | 3 | an event's name around its fields; the kind of a fact is named |
 pub const FORMAT: u32 = 3;
@@ -33,26 +32,26 @@ impl Entry {
     }
 }
 
-/// What can happen in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The first line: what is recorded, and where it ran.
+    /// The first line: the exercise, the server and the machine.
     Begin(Begin),
-    /// A cluster is being built; what its nodes do until [`Event::Ready`] is provisioning.
+    /// The start of building a cluster. What its nodes run until [`Event::Ready`] is provisioning.
     Provision {
-        /// The topology in words.
+        /// The topology as text.
         topology: String,
     },
-    /// The cluster is built.
+    /// The end of building a cluster.
     Ready {
-        /// The servers' version, as they say.
+        /// The servers' version, as they report it.
         server_version: String,
     },
-    /// A new step of the exercise.
+    /// The beginning of a step of the exercise.
     Step {
-        /// What it is for.
+        /// The title of the step.
         title: String,
     },
     /// What a server's configuration files set, read from the server after a start: all settings at its
@@ -63,7 +62,7 @@ pub enum Event {
         /// The settings, by name.
         settings: Vec<Setting>,
     },
-    /// A command line, as run on a node.
+    /// A command line that was run on a node.
     Command {
         /// The node's name.
         node: String,
@@ -74,41 +73,41 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         with: Vec<(String, String)>,
     },
-    /// A statement, as sent to a node.
+    /// A statement that was sent to a node.
     Sql {
         /// The node's name, or the client's.
         node: String,
         /// The statement.
         text: String,
     },
-    /// Something is broken on purpose from now on.
+    /// The beginning of a fault.
     Fault {
-        /// What it is.
+        /// The fault, in words.
         what: String,
     },
-    /// It is not broken any more.
+    /// The end of a fault.
     Heal {
         /// The fault, in the same words.
         what: String,
     },
-    /// Something that is the same on every run of a PostgreSQL version.
+    /// A value that is the same on every run of a PostgreSQL version.
     Fact {
-        /// What it is.
+        /// The name of the fact.
         name: String,
-        /// What it was.
+        /// Its value.
         value: Fact,
     },
-    /// Something that differs from run to run.
+    /// A value that differs from run to run.
     Measure {
-        /// What it is.
+        /// The name of the measurement.
         name: String,
-        /// What it was.
+        /// Its value, with the unit.
         reading: Reading,
-        /// Is it one of the few figures that a summary shows?
+        /// Tells whether it is one of the few figures that a summary shows.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         key: bool,
     },
-    /// A sentence that a reader takes home.
+    /// A learning: a sentence that a reader takes home.
     Learn {
         /// The sentence.
         sentence: String,
@@ -127,16 +126,16 @@ pub struct Setting {
     /// Its value as `SHOW` shows it, with placeholders for what differs from run to run; null where the
     /// files no longer set it.
     pub value: Option<String>,
-    /// Does it come from the person's `LAB_CONF`?
+    /// Tells whether it comes from `LAB_CONF`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lab_conf: bool,
 }
 
-/// How an exercise ended.
+/// The outcome of an exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its body went to the end, and its page is the accepted one.
+    /// The exercise ran to its end, and its page is the accepted one.
     Passed,
     /// An assertion or an act failed, or the page differs.
     Failed,
@@ -156,18 +155,19 @@ pub struct Begin {
     pub postgres: String,
     /// The host: `container` or `local`.
     pub host: String,
-    /// Did the exercise run by itself, so that its measurements are worth quoting?
+    /// Tells whether the exercise ran without others beside it, so that its measurements can be
+    /// compared.
     pub alone: bool,
-    /// When, in seconds since 1970-01-01 UTC.
+    /// The time of the start, in seconds since 1970-01-01 UTC.
     pub started: u64,
-    /// The machine, what the servers ran on there, and settings that change figures.
-    #[serde(default)]
-    pub place: String,
+    /// The machine, what the servers ran on there, and the settings that change figures.
+    #[serde(default, rename = "place")]
+    pub location: String,
 }
 
 impl Begin {
-    /// Creates the head of a record of this page, in the current format, on a server of this version. All
-    /// else is what a record says that knows nothing more; the methods below say more.
+    /// Creates the head of a record of this page, in the current format, on a server of this
+    /// version. Every other field has a neutral value; the methods below set them.
     pub fn new(page: impl Into<String>, postgres: impl Into<String>) -> Self {
         Self {
             format: FORMAT,
@@ -177,29 +177,29 @@ impl Begin {
             host: String::new(),
             alone: false,
             started: 0,
-            place: String::new(),
+            location: String::new(),
         }
     }
 
-    /// Says what the exercise shows and how.
+    /// Sets what the exercise shows and how.
     #[must_use]
     pub fn about(self, about: impl Into<String>) -> Self {
         Self { about: about.into(), ..self }
     }
 
-    /// Says where it runs: the kind of host, and the machine with what the servers run on there.
+    /// Sets the kind of host, and the machine with what the servers run on there.
     #[must_use]
-    pub fn at(self, host: impl Into<String>, place: impl Into<String>) -> Self {
-        Self { host: host.into(), place: place.into(), ..self }
+    pub fn at(self, host: impl Into<String>, location: impl Into<String>) -> Self {
+        Self { host: host.into(), location: location.into(), ..self }
     }
 
-    /// Says that the exercise runs by itself.
+    /// Sets whether the exercise runs without others beside it.
     #[must_use]
     pub fn alone(self, alone: bool) -> Self {
         Self { alone, ..self }
     }
 
-    /// Says when it began, in seconds since 1970-01-01 UTC.
+    /// Sets the time of the start, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn started(self, seconds: u64) -> Self {
         Self { started: seconds, ..self }

@@ -1,5 +1,5 @@
-//! Facts: what is the same on every run of a PostgreSQL version. There are no floats, durations,
-//! positions or clocks among them: those are readings.
+//! Facts: values that are the same on every run of a PostgreSQL version. No floats, durations, WAL
+//! positions or times are among them: those are readings.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use crate::wal::Timeline;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fact {
-    /// Yes or no.
+    /// A yes or a no.
     Bool(bool),
     /// A number of things that the test itself caused.
     Count(u64),
-    /// A name, a state, an SQLSTATE, a refusal.
+    /// A name, a state, an SQLSTATE, a message.
     Text(String),
-    /// Several of them, in order.
+    /// Several values, in order.
     List(Vec<Fact>),
 }
 
@@ -53,7 +53,7 @@ impl<A: Into<Fact>, B: Into<Fact>> From<(A, B)> for Fact {
     }
 }
 
-/// What may be absent: a null column.
+/// A value that may be absent, such as that of a null column, becomes `none`.
 impl<T: Into<Fact>> From<Option<T>> for Fact {
     fn from(value: Option<T>) -> Self {
         value.map_or_else(|| Self::Text("none".to_owned()), Into::into)

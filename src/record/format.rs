@@ -1,5 +1,5 @@
-//! The file of a record: its name, its format, and reading it. Nothing here writes one: the notebook
-//! does, line by line.
+//! The file of a record: its name, its format, and the reader. Nothing here writes a record: the
+//! notebook appends to it line by line.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,31 +8,31 @@ use super::event::{Begin, Entry, Event, FORMAT};
 use super::older::in_current_format;
 use crate::error::{Error, Result, Why};
 
-/// Returns the name of the file that a page's record is written to.
+/// Returns the name of the file that the record of a page is written to.
 pub fn file_name(page: &str, major: u16, host: &str) -> String {
     format!("{page}.pg{major}-{host}.ndjson")
 }
 
-/// A record that was read.
+/// A record that has been read.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
-    /// What happened, in order; the first entry is that of [`Record::begin`].
+    /// The events in order; the first entry is that of [`Record::begin`].
     pub entries: Vec<Entry>,
-    /// The lines, counted from 1, with an event that this lab does not know.
+    /// The numbers of the lines, from 1 on, whose event this lab does not know.
     pub skipped: Vec<usize>,
 }
 
 impl Record {
     /// Reads the text of a record.
     ///
-    /// A last line without its end of line is that of a killed run and left out. An event that is not
-    /// known is skipped and counted in [`Record::skipped`].
+    /// A last line without its end of line is that of a killed run and is left out. An unknown
+    /// event is skipped and listed in [`Record::skipped`].
     ///
     /// # Errors
     ///
-    /// The text does not begin with a `begin` event, is of a newer format, or has a line that is no
-    /// entry at all.
+    /// The text does not begin with a `begin` event, is in a newer format, or has a line that is
+    /// not an entry.
     pub fn read(text: &str) -> Result<Self> {
         let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
         let mut record = Self { entries: Vec::new(), skipped: Vec::new() };
@@ -57,7 +57,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// The record does not begin with one; one that was read does.
+    /// The record does not begin with one. A record that was read with [`read`](Self::read) does.
     pub fn begin(&self) -> Result<&Begin> {
         match self.entries.first().map(|entry| &entry.event) {
             Some(Event::Begin(begin)) => Ok(begin),
@@ -66,14 +66,14 @@ impl Record {
     }
 }
 
-/// A line whose event may not be known.
+/// A line whose event may be unknown.
 #[derive(Deserialize)]
 struct Line {
     at_ms: u64,
     event: Value,
 }
 
-/// Refuses a newer format before the head is read as one of ours: what is in it may have changed.
+/// Refuses a newer format before the head is decoded: the fields of the head may have changed.
 fn check_format(head: &Value) -> Result<()> {
     let format = head.get("format").or_else(|| head.pointer("/event/begin/format"));
     match format.and_then(Value::as_u64) {
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// As they are in `fixtures/records`.
+    /// Reads the forms in `fixtures/records`.
     #[test]
     fn older_formats_are_read() {
         let text = "{\"at_ms\":0,\"event\":\"begin\",\"format\":2,\"page\":\"p\",\"about\":\"a\",\

@@ -1,6 +1,6 @@
 //! The notebook of a run: steps, what was typed, facts, measurements and learnings, in order. It
-//! writes the record while it happens, a line at a time, so that a panic or a kill loses nothing;
-//! it never asserts.
+//! appends to the record line by line while the run goes on, so that a panic or a kill loses
+//! nothing. It never asserts.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -13,8 +13,8 @@ use super::fact::Fact;
 use super::reading::Reading;
 use crate::error::{Error, Result};
 
-/// Where a run notes what happens. Clones write into the same book; nodes and sessions hold one,
-/// so that what is typed there is noted without being asked.
+/// A notebook, into which a run writes its events. Clones write into the same one; nodes and
+/// sessions hold a clone, so that what is typed through them is recorded.
 #[derive(Clone, Debug)]
 pub struct Notebook(Arc<Book>);
 
@@ -32,21 +32,22 @@ struct Pages {
     failed: Option<std::io::Error>,
 }
 
-/// A fact that stands in the notebook: what a learning needs to be written down.
+/// A fact in the notebook: the evidence that a learning needs.
 #[derive(Clone, Debug)]
 pub struct Proof(String);
 
 impl Notebook {
-    /// A notebook that keeps what it is told in memory only.
+    /// Creates a notebook that keeps its events in memory only.
     pub fn in_memory() -> Self {
         Self::over(None, PathBuf::new())
     }
 
-    /// A notebook that appends to a new record at `path`; an older record there is replaced.
+    /// Creates a notebook that appends to a new record at `path`; an older record there is
+    /// replaced.
     ///
     /// # Errors
     ///
-    /// The directory or the file cannot be made.
+    /// The directory or the file cannot be created.
     pub fn create(path: &Path, begin: Begin) -> Result<Self> {
         let act = || format!("creating the record {}", path.display());
         if let Some(directory) = path.parent() {
@@ -65,29 +66,29 @@ impl Notebook {
         Self(Arc::new(Book { opened: Instant::now(), pages: Mutex::new(pages) }))
     }
 
-    /// Begins a new step of the exercise.
+    /// Records the beginning of a step of the exercise.
     pub fn step(&self, title: &str) {
         self.note(Event::Step { title: title.to_owned() });
     }
 
-    /// Notes something that is the same on every run of this PostgreSQL version.
+    /// Records a fact: a value that is the same on every run of this PostgreSQL version.
     pub fn fact(&self, name: &str, value: impl Into<Fact>) -> Proof {
         self.note(Event::Fact { name: name.to_owned(), value: value.into() });
         Proof(name.to_owned())
     }
 
-    /// Notes something that differs from run to run.
+    /// Records a measurement: a value that differs from run to run.
     pub fn measure(&self, name: &str, reading: impl Into<Reading>) {
         self.note(Event::Measure { name: name.to_owned(), reading: reading.into(), key: false });
     }
 
-    /// The same, for one of the few figures that a summary of the run shows.
+    /// Records a measurement that is one of the few figures in the summary of a run.
     pub fn key_figure(&self, name: &str, reading: impl Into<Reading>) {
         self.note(Event::Measure { name: name.to_owned(), reading: reading.into(), key: true });
     }
 
-    /// Notes a sentence a reader takes home, with the facts that prove it. One without a fact
-    /// does not compile:
+    /// Records a learning, with the facts that prove it. A learning without a fact does not
+    /// compile:
     ///
     /// ```compile_fail
     /// replication_lab::Notebook::in_memory().learn("The moon is made of cheese.", []);
@@ -104,11 +105,11 @@ impl Notebook {
         self.note(Event::Learn { sentence: sentence.to_owned(), because });
     }
 
-    /// Closes the record.
+    /// Closes the record and returns its events.
     ///
     /// # Errors
     ///
-    /// A line could not be written, now or before: the record on disk is not whole.
+    /// A line could not be written, now or earlier: the record on disk is incomplete.
     pub fn close(&self, outcome: Outcome) -> Result<Vec<Entry>> {
         self.note(Event::End(outcome));
         let mut pages = self.pages();
@@ -120,12 +121,12 @@ impl Notebook {
         }
     }
 
-    /// The time since the record began: what the seconds of a [`Reading::Series`] count.
+    /// Returns the time since the record began, which the seconds of a [`Reading::Series`] count.
     pub fn age(&self) -> Duration {
         self.0.opened.elapsed()
     }
 
-    /// What has been noted so far.
+    /// Returns the events recorded so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.pages().entries.clone()
     }
@@ -140,7 +141,8 @@ impl Notebook {
         pages.entries.push(entry);
     }
 
-    /// A panic elsewhere must not keep the story from being told.
+    /// Locks the pages. A panic of another thread that held the lock must not prevent the story of
+    /// a failure.
     fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
         self.0.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,10 @@
-//! Lines of older formats, brought into the current one. It knows how formats 1 and 2 looked, and
-//! nothing of what the events mean.
+//! Lines of older formats, converted into the current one. It knows the shape of formats 1 and 2,
+//! and not the meaning of the events.
 
 use serde_json::{Map, Value, json};
 
-/// Returns an entry of the current format. In formats 1 and 2 an event's name stood beside its fields,
-/// and a fact's value had no name for its kind.
+/// Returns an entry of the current format. In formats 1 and 2 an event's name stood beside its
+/// fields, and a fact's value did not name its kind.
 pub(super) fn in_current_format(line: Value) -> Value {
     let Value::Object(mut fields) = line else { return line };
     let Some(Value::String(name)) = fields.get("event").cloned() else {

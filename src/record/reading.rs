@@ -1,4 +1,5 @@
-//! Readings: what differs from run to run, with its unit, and how people see it. Nothing here measures.
+//! Readings: values that differ from run to run, with their unit, and their form for people.
+//! Nothing here measures.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,25 +13,26 @@ use crate::wal::Lsn;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reading {
-    /// A time span, in microseconds.
+    /// A duration, in microseconds.
     Micros(u64),
-    /// A size.
+    /// A size, in bytes.
     Bytes(u64),
-    /// Something per second, and what: see [`Reading::rate`].
+    /// A rate, and the unit that is counted per second: see [`Reading::rate`].
     Rate(f64, String),
-    /// A number that the run happened to give.
+    /// A number that differs from run to run.
     Count(u64),
-    /// A part of something, or a change of it, in percent: see [`Reading::impact`].
+    /// A share of something, or a change of it, in percent: see [`Reading::impact`].
     Percent(f64),
-    /// A position in the write-ahead log.
+    /// A WAL position.
     Lsn(String),
-    /// A figure over time: seconds since the record began and value, and the unit of the value.
+    /// Values over time: seconds since the record began and value, and the unit of the value.
     Series(Vec<(f64, f64)>, String),
 }
 
 impl Reading {
-    /// So many of something in a time span. Over no time at all there is no rate, but the count.
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts above two to the 53")]
+    /// Returns the rate of `count` things in a duration. For a duration of zero it returns the
+    /// count.
+    #[expect(clippy::cast_precision_loss, reason = "no count is above two to the 53")]
     pub fn rate(count: u64, span: Duration, what: &str) -> Self {
         match span.is_zero() {
             true => Self::Count(count),
@@ -38,8 +40,8 @@ impl Reading {
         }
     }
 
-    /// How much longer something takes than it did before; below zero where it takes less. What took
-    /// no time at all before has no impact, but the time.
+    /// Returns how much longer something takes than before, in percent; negative where it takes
+    /// less. Where it took no time before, it returns the new duration.
     ///
     /// ```
     /// use std::time::Duration;
@@ -68,7 +70,7 @@ impl From<Lsn> for Reading {
 }
 
 impl fmt::Display for Reading {
-    /// For people: rounded, with its unit.
+    /// Writes the value for people: rounded, with its unit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
         match self {
@@ -88,7 +90,7 @@ impl fmt::Display for Reading {
     }
 }
 
-/// A value in the largest of `units` that leaves something before the point; each is a thousand of
+/// Writes a value in the largest of `units` in which it is at least 1; each unit is a thousand of
 /// the one before.
 fn scaled(f: &mut fmt::Formatter<'_>, value: f64, units: &[&str]) -> fmt::Result {
     match units {
@@ -101,7 +103,7 @@ fn scaled(f: &mut fmt::Formatter<'_>, value: f64, units: &[&str]) -> fmt::Result
     }
 }
 
-/// A number with its thousands apart.
+/// Returns a number with its thousands separated by blanks.
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

@@ -1,12 +1,12 @@
-//! A plot as plain data: panels, lines, bars and marks. It neither reads records nor draws.
+//! A plot as plain data: panels, lines, bars and marks. Nothing here reads records or draws.
 
-/// Something to draw: panels one above the other, over the same time.
+/// A plot: panels one above the other, over the same time.
 pub(super) struct Plot {
     pub(super) exercise: String,
     pub(super) title: String,
     pub(super) panels: Vec<Panel>,
     pub(super) marks: Vec<Mark>,
-    /// In seconds; they begin at 0.
+    /// The end of the time axis, in seconds; it begins at 0.
     pub(super) end: f64,
 }
 
@@ -17,15 +17,15 @@ pub(super) struct Panel {
     pub(super) shape: Shape,
 }
 
-/// What a panel shows.
+/// The content of a panel.
 pub(super) enum Shape {
-    /// Names, and values over seconds.
+    /// Lines: names, and values over seconds.
     Lines(Vec<(String, Vec<(f64, f64)>)>),
-    /// Groups, and for each of the names one value in a group.
+    /// Bars: groups, and for each name one value in every group.
     Bars { groups: Vec<String>, bars: Vec<(String, Vec<f64>)> },
 }
 
-/// A moment or a while of a plot, in its seconds.
+/// A moment or a period of a plot, in its seconds.
 pub(super) struct Mark {
     pub(super) label: String,
     pub(super) from: f64,
@@ -33,7 +33,7 @@ pub(super) struct Mark {
 }
 
 impl Plot {
-    /// How many marks have a name of their own.
+    /// Returns the number of marks with different names.
     pub(super) fn names(&self) -> u32 {
         let mut names: Vec<_> = self.marks.iter().map(|mark| &mark.label).collect();
         names.sort_unstable();
@@ -43,12 +43,12 @@ impl Plot {
 }
 
 impl Panel {
-    /// The title of its axis, with the unit.
+    /// Returns the title of its axis, with the unit.
     pub(super) fn title(&self, unit: &str) -> String {
         if self.axis.is_empty() { unit.to_owned() } else { format!("{}, {unit}", self.axis) }
     }
 
-    /// The points of its lines; bars have none.
+    /// Returns the points of its lines; none for bars.
     pub(super) fn lines(&mut self) -> impl Iterator<Item = &mut Vec<(f64, f64)>> {
         let lines = match &mut self.shape {
             Shape::Lines(lines) => lines.as_mut_slice(),

@@ -1,5 +1,5 @@
 //! The journal as one page of HTML, from its Markdown, with the plots in place. Markup that the
-//! journal's template did not write is text here.
+//! journal's template did not write is shown as text.
 
 use askama::Template;
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -7,7 +7,7 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use super::plots::Drawn;
 use super::svg;
 
-/// The markup that the template writes; nothing else passes.
+/// The markup that the template writes; no other markup passes.
 const OURS: [&str; 2] = [
     "<details><summary>What was typed, seen and measured, step by step</summary>\n",
     "</details>\n",
@@ -29,7 +29,7 @@ struct Chapter {
     is_below: bool,
 }
 
-/// Turns the journal into HTML.
+/// Renders the journal as HTML.
 pub(super) fn write(journal: &str, drawn: &[Drawn]) -> askama::Result<String> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS;
     let mut events: Vec<_> = Parser::new_ext(journal, options).map(ours).collect();
@@ -49,7 +49,7 @@ fn ours(event: Event<'_>) -> Event<'_> {
     }
 }
 
-/// Gives headings a name that links can lead to, and collects them.
+/// Names the headings, so that links can lead to them, and collects them.
 fn number_headings(events: &mut [Event<'_>]) -> Vec<Chapter> {
     let mut chapters: Vec<Chapter> = Vec::new();
     let mut within = false;
@@ -76,7 +76,7 @@ fn number_headings(events: &mut [Event<'_>]) -> Vec<Chapter> {
     chapters
 }
 
-/// Puts each plot where the journal refers to it, and a frame that scrolls around each table.
+/// Puts each plot where the journal refers to it, and a scrollable frame around each table.
 fn in_place<'a>(events: Vec<Event<'a>>, drawn: &'a [Drawn]) -> Vec<Event<'a>> {
     let html = |text: String| Event::Html(CowStr::from(text));
     let mut placed = Vec::new();
@@ -86,7 +86,7 @@ fn in_place<'a>(events: Vec<Event<'a>>, drawn: &'a [Drawn]) -> Vec<Event<'a>> {
             Event::Start(Tag::Image { dest_url, .. }) => {
                 let of = |plot: &&Drawn| dest_url.strip_prefix("plots/") == Some(&*plot.file);
                 let svg = drawn.iter().find(of).map_or("", |plot| plot.svg.as_str());
-                // A figure is no part of a paragraph.
+                // HTML allows no figure within a paragraph.
                 placed.pop();
                 placed.push(html(format!("<figure><div class=\"wide\">{svg}</div></figure>\n")));
                 figure = true;

@@ -1,5 +1,5 @@
-//! The journal: what its template (`journal.md`) says, scenario by scenario. It decides what is
-//! completed, and nothing else.
+//! The journal: the content of its template (`journal.md`), scenario by scenario. Nothing here
+//! decides more than which scenario is completed.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::workbook::claim::Proof;
 use super::workbook::scenario::Scenario;
 use super::workbook::{Level, Workbook};
 
-/// The file beside the journal that is a person's.
+/// The file beside the journal that a person writes.
 pub const NOTES: &str = "notes.md";
 
 #[derive(Template)]
@@ -44,7 +44,7 @@ struct Journal<'a> {
     notes: &'static str,
 }
 
-/// A scenario as the journal tells it.
+/// A scenario in the journal.
 struct Chapter<'a> {
     number: &'a str,
     title: &'a str,
@@ -59,7 +59,7 @@ struct Chapter<'a> {
     exercises: Vec<Exercise>,
 }
 
-/// A run of an exercise as the journal tells it.
+/// A run of an exercise in the journal.
 struct Exercise {
     name: String,
     about: String,
@@ -70,7 +70,7 @@ struct Exercise {
     page: Vec<String>,
 }
 
-/// Writes the journal of these runs.
+/// Renders the journal of these runs.
 pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama::Result<String> {
     let is_open = |scenario: &&Scenario| !is_completed(runs, scenario);
     let missing = workbook.scenarios().filter(is_open).map(|scenario| scenario.number.as_str());
@@ -105,7 +105,7 @@ pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama
     journal.render()
 }
 
-/// A level's title, how many of its scenarios are completed, and how many it has.
+/// Returns a level's title, the number of its completed scenarios, and the number of all.
 fn progress(runs: &Runs, level: &Level) -> (String, usize, usize) {
     let completed = level.scenarios.iter().filter(|scenario| is_completed(runs, scenario));
     (title(level), completed.count(), level.scenarios.len())
@@ -124,7 +124,7 @@ fn title(level: &Level) -> String {
     format!("{} level", level.name)
 }
 
-/// A scenario is completed when every exercise of it passed.
+/// Tells whether every exercise of a scenario passed: the scenario is then completed.
 fn is_completed(runs: &Runs, scenario: &Scenario) -> bool {
     !scenario.exercises.is_empty()
         && scenario.exercises.iter().all(|exercise| runs.passed(exercise))
@@ -163,7 +163,7 @@ fn chapter<'a>(runs: &Runs, drawn: &[Drawn], scenario: &'a Scenario) -> Chapter<
     }
 }
 
-/// How many of a scenario's exercises passed, and which did not.
+/// Returns how many of a scenario's exercises passed, and which did not.
 fn status(scenario: &Scenario, runs: &[&Run]) -> String {
     if runs.is_empty() {
         return NOT_RUN.to_owned();
@@ -175,7 +175,7 @@ fn status(scenario: &Scenario, runs: &[&Run]) -> String {
     format!("{passed} of {known} exercises passed{}", others.collect::<String>())
 }
 
-/// The exercises of a scenario: those that were run, and those that were not.
+/// Returns the exercises of a scenario, run or not.
 fn exercises(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Vec<Exercise> {
     let mut names = scenario.exercises.clone();
     let there = runs.of_scenario(&scenario.number).map(Run::exercise);
@@ -187,9 +187,9 @@ fn exercises(runs: &Runs, drawn: &[Drawn], scenario: &Scenario) -> Vec<Exercise>
 fn exercise(run: Option<&Run>, drawn: &[Drawn], name: String) -> Exercise {
     let learned = |run: &Run| {
         let learnings = run.learnings();
-        let told =
+        let rows =
             |(sentence, because): (&str, &[String])| (sentence.to_owned(), evidence(run, because));
-        learnings.map(told).collect()
+        learnings.map(rows).collect()
     };
     let plots = drawn.iter().filter(|plot| plot.exercise == name);
     let plots = plots.map(|plot| (plot.title.clone(), plot.file.clone())).collect();
@@ -214,7 +214,7 @@ fn edge_cases<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) ->
     Table { title: String::new(), header: header.map(str::to_owned).to_vec(), rows }
 }
 
-/// The versions of the servers that the journal's runs had.
+/// Returns the versions of the servers of the journal's runs.
 fn postgres(runs: &Runs) -> String {
     let mut versions: Vec<_> = runs.journal().flat_map(Run::servers).collect();
     versions.sort_unstable();

@@ -1,5 +1,5 @@
-//! Text within Markdown: whatever a record says stands there as it is said, on one line, and is
-//! never read as markup.
+//! Text within Markdown: the text of a record is shown as it is, on one line, and is never
+//! interpreted as markup.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl askama::filters::Escaper for Escaped {
             let is_in_word = |other: Option<char>| other.is_some_and(char::is_alphanumeric);
             let is_markup = match c {
                 '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' => true,
-                // Within a word it is none, and names are full of it.
+                // Within a word Markdown reads no emphasis, and names are full of underscores.
                 '_' => !(is_in_word(before) && is_in_word(next)),
                 '&' => next.is_some_and(|next| next == '#' || next.is_alphanumeric()),
                 '#' | '+' | '-' | '=' => before.is_none(),

@@ -1,5 +1,5 @@
-//! The plots of runs: series of their records with what was broken on purpose marked, and figures side
-//! by side, as the workbook wants them. It knows no exercise by name.
+//! The plots of runs: series of their records with the faults marked, and figures side by side, as
+//! the workbook asks. No exercise is named here.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::workbook::plots::{Bars, Line, Moment, Wanted, WantedPanel};
 use crate::record::event::Event;
 use crate::record::reading::Reading;
 
-/// A plot, drawn.
+/// A drawn plot.
 pub(super) struct Drawn {
     pub(super) exercise: String,
     pub(super) title: String,
@@ -20,7 +20,8 @@ pub(super) struct Drawn {
     pub(super) svg: String,
 }
 
-/// The plots of the journal's runs, those that did not pass included: they show how far it came.
+/// Returns the plots of the journal's runs. Runs that did not pass are included: a plot shows how
+/// far the run came.
 pub(super) fn all(runs: &Runs, workbook: &Workbook) -> Vec<Drawn> {
     let drawn = |run: &Run| {
         let plots = of(run, workbook).into_iter().enumerate();
@@ -35,7 +36,7 @@ pub(super) fn all(runs: &Runs, workbook: &Workbook) -> Vec<Drawn> {
     runs.journal().flat_map(drawn).collect()
 }
 
-/// The plots of a run. A series that no plot asks for has its own.
+/// Returns the plots of a run. A series that no plot asks for has a plot of its own.
 fn of(run: &Run, workbook: &Workbook) -> Vec<Plot> {
     let exercise = run.exercise();
     let mut plots: Vec<_> =
@@ -61,7 +62,7 @@ fn plot(run: &Run, wanted: &Wanted) -> Option<Plot> {
     for (at, _) in all.iter_mut().flat_map(|line| line.iter_mut()) {
         *at -= began;
     }
-    // Before format 2 a series did not say when it began.
+    // Before format 2 a series did not record when it began.
     let is_placed = run.begin.format >= 2 && !repeats(run, &wanted.panels);
     let moments = noted(run, &wanted.moments).filter(|_| is_placed).collect::<Vec<_>>();
     let ended = moments.iter().map(|mark| mark.to).fold(ended, f64::max);
@@ -99,8 +100,8 @@ fn panel(run: &Run, wanted: &WantedPanel) -> Option<Panel> {
     (!unit.is_empty()).then(|| Panel { axis: wanted.axis.clone(), unit, shape })
 }
 
-/// A series that was taken in several steps is drawn once for each, from its own begin: there is no
-/// common time for marks.
+/// Tells whether a series was taken in several steps. It is then drawn once for each step, from its
+/// own beginning, without marks: the steps have no common time.
 fn repeats(run: &Run, panels: &[WantedPanel]) -> bool {
     let mut names = panels.iter().flat_map(|panel| &panel.lines).map(|line| &line.series);
     names.any(|name| series(run).filter(|(one, ..)| one.name == name).count() > 1)
@@ -113,7 +114,7 @@ fn series(run: &Run) -> impl Iterator<Item = (Measured<'_>, &[(f64, f64)], &str)
     })
 }
 
-/// What was broken on purpose, from when to when.
+/// Returns the faults of a run, from when to when.
 fn faults(run: &Run) -> impl Iterator<Item = Mark> {
     let mut open: Vec<Mark> = Vec::new();
     let mut closed = Vec::new();
@@ -147,7 +148,7 @@ fn noted(run: &Run, moments: &[Moment]) -> impl Iterator<Item = Mark> {
     moments.iter().filter_map(mark)
 }
 
-/// Durations side by side. A group without any of them is not there.
+/// Returns a plot of durations side by side. A group without any of them is left out.
 fn bars(run: &Run, wanted: &Bars) -> Option<Plot> {
     let millis = |group: &str, bar: &str| millis(run, &wanted.figure(group, bar));
     let is_there = |group: &&String| wanted.names.iter().any(|bar| millis(group, bar).is_some());
@@ -169,7 +170,7 @@ fn bars(run: &Run, wanted: &Bars) -> Option<Plot> {
     })
 }
 
-/// A duration that a run measured, in milliseconds.
+/// Returns a duration that a run measured, in milliseconds.
 fn millis(run: &Run, name: &str) -> Option<f64> {
     run.measured().find_map(|one| match one.reading {
         #[expect(clippy::cast_precision_loss, reason = "no run takes so long")]

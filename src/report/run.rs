@@ -1,5 +1,5 @@
-//! One record as the report reads it: how the run went, and what it said, by name. It never looks
-//! into a record of another run.
+//! One record as the report reads it: the outcome of the run, and its values by name. Nothing here
+//! reads the record of another run.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,20 +16,20 @@ pub(super) struct Run {
     pub(super) begin: Begin,
     pub(super) entries: Vec<Entry>,
     pub(super) outcome: Outcome,
-    /// How many events this lab does not know.
+    /// The number of events that this lab does not know.
     skipped: usize,
 }
 
-/// How it went.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
     Failed,
-    /// Its record has no last line: it was killed, or still runs.
+    /// The record has no last line: the run was killed, or goes on.
     Unfinished,
 }
 
-/// Something that was measured, and in which step.
+/// A measurement, and the step in which it was taken.
 pub(super) struct Measured<'a> {
     pub(super) at: Duration,
     pub(super) step: &'a str,
@@ -44,7 +44,7 @@ impl Run {
         let refused = |error: Error| {
             error
                 .while_doing(format!("reading the record {file}"))
-                .remedy("read it with the lab that wrote it, or take it out of this directory")
+                .remedy("read it with the lab that wrote it, or remove it from this directory")
         };
         let record = Record::read(text).map_err(refused)?;
         let begin = record.begin()?.clone();
@@ -57,14 +57,14 @@ impl Run {
         Ok(Self { begin, entries: record.entries, outcome, skipped })
     }
 
-    /// The exercise, short: `04@promote`.
+    /// Returns the short name of the exercise: `04@promote`.
     pub(super) fn exercise(&self) -> String {
         let (scenario, test) = self.begin.page.split_once('@').unwrap_or((&self.begin.page, ""));
         let number = scenario.trim_start_matches("scenario_").split('_').next();
         format!("{}@{test}", number.unwrap_or_default())
     }
 
-    /// PostgreSQL's major version; 0 where nobody can read it.
+    /// Returns PostgreSQL's major version; 0 where it cannot be parsed.
     pub(super) fn major(&self) -> u16 {
         self.begin.postgres.parse().map_or(0, |version: Version| version.major())
     }
@@ -73,17 +73,17 @@ impl Run {
         self.outcome == Outcome::Passed
     }
 
-    /// How long it took, as far as its record goes.
+    /// Returns the duration of the run, as far as its record goes.
     pub(super) fn took(&self) -> Duration {
         Duration::from_millis(self.entries.last().map_or(0, |entry| entry.at_ms))
     }
 
-    /// When it ended, in seconds since 1970.
+    /// Returns the end of the run, in seconds since 1970.
     pub(super) fn ended(&self) -> u64 {
         self.begin.started + self.took().as_secs()
     }
 
-    /// How it went, in words.
+    /// Returns the outcome of the run, in words.
     pub(super) fn status(&self) -> String {
         let step = || self.steps().last().unwrap_or("its begin");
         let ended = match self.outcome {
@@ -97,7 +97,7 @@ impl Run {
         }
     }
 
-    /// The values of a fact, in order; one that stayed as it was is there once.
+    /// Returns the values of a fact, in order; a repeated value appears once.
     pub(super) fn facts(&self, wanted: &str) -> Vec<&Fact> {
         let facts = self.entries.iter().filter_map(|entry| match &entry.event {
             Event::Fact { name, value } if name == wanted => Some(value),
@@ -108,7 +108,7 @@ impl Run {
         facts
     }
 
-    /// The names of all facts, in order.
+    /// Returns the names of all facts, in order.
     pub(super) fn fact_names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.event {
             Event::Fact { name, .. } => Some(name.as_str()),
@@ -116,7 +116,7 @@ impl Run {
         })
     }
 
-    /// Everything that was measured.
+    /// Returns all measurements.
     pub(super) fn measured(&self) -> impl Iterator<Item = Measured<'_>> {
         let mut step = "";
         self.entries.iter().filter_map(move |entry| match &entry.event {
@@ -135,14 +135,15 @@ impl Run {
         })
     }
 
-    /// A figure as it is shown: the last one of this name, or else the fact of this name.
+    /// Returns a figure as the report shows it: the last measurement of this name, or else the fact
+    /// of this name.
     pub(super) fn shown(&self, name: &str) -> Option<String> {
         let measured = self.measured().filter(|one| one.name == name).last();
         let figure = measured.map(|one| self.figure(one.reading));
-        figure.or_else(|| Some(told(&self.facts(name))).filter(|told| !told.is_empty()))
+        figure.or_else(|| Some(values(&self.facts(name))).filter(|values| !values.is_empty()))
     }
 
-    /// The same within one step.
+    /// Returns a figure as [`shown`](Self::shown) does, within one step.
     pub(super) fn shown_in(&self, step: &str, name: &str) -> Option<String> {
         let mut now = "";
         let shown = self.entries.iter().filter_map(|entry| match &entry.event {
@@ -161,13 +162,13 @@ impl Run {
         shown.last()
     }
 
-    /// A reading, with the mark of those that are not worth quoting.
+    /// Returns a reading as text, marked where it was taken beside other tests.
     pub(super) fn figure(&self, reading: &Reading) -> String {
         let mark = if self.begin.alone { "" } else { " †" };
         format!("{reading}{mark}")
     }
 
-    /// The titles of its steps.
+    /// Returns the titles of its steps.
     pub(super) fn steps(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.event {
             Event::Step { title } => Some(title.as_str()),
@@ -175,8 +176,8 @@ impl Run {
         })
     }
 
-    /// Its learnings: the sentence, and the names of the facts that prove it. Those of a run that
-    /// did not pass prove nothing.
+    /// Returns its learnings: the sentence, and the names of the facts that prove it. A run that
+    /// did not pass has none, because it proves nothing.
     pub(super) fn learnings(&self) -> impl Iterator<Item = (&str, &[String])> {
         let entries = self.entries.iter().filter(|_| self.passed());
         entries.filter_map(|entry| match &entry.event {
@@ -185,7 +186,7 @@ impl Run {
         })
     }
 
-    /// The topologies of its clusters.
+    /// Returns the topologies of its clusters.
     pub(super) fn topologies(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.event {
             Event::Provision { topology } => Some(topology.as_str()),
@@ -193,7 +194,8 @@ impl Run {
         })
     }
 
-    /// What its servers said their version is; before one was ready, what was asked for.
+    /// Returns the versions that its servers reported; before a server was ready, the requested
+    /// version.
     pub(super) fn servers(&self) -> Vec<&str> {
         let said = self.entries.iter().filter_map(|entry| match &entry.event {
             Event::Ready { server_version } => Some(server_version.as_str()),
@@ -203,7 +205,8 @@ impl Run {
         if said.is_empty() { vec![&self.begin.postgres] } else { said }
     }
 
-    /// Its page with every figure: from the first step to the learnings, which stand elsewhere.
+    /// Returns its page with every figure, from the first step on; the learnings are shown
+    /// elsewhere.
     pub(super) fn page(&self) -> Vec<String> {
         let page = page::with_figures(&self.entries);
         let steps = page.split_once("\n## 1. ").map_or("", |(_, steps)| steps);
@@ -212,19 +215,19 @@ impl Run {
         lines.trim_end().lines().map(str::to_owned).collect()
     }
 
-    /// Was this typed, once the clusters stood?
+    /// Tells whether this was typed after a cluster was built.
     pub(super) fn typed(&self, word: &str) -> bool {
         self.page().iter().any(|line| line.starts_with("    ") && line.contains(word))
     }
 }
 
-/// The values of a fact, in words.
-pub(super) fn told(facts: &[&Fact]) -> String {
+/// Returns the values of a fact, in words.
+pub(super) fn values(facts: &[&Fact]) -> String {
     let values: Vec<_> = facts.iter().map(ToString::to_string).collect();
     values.join(", then ")
 }
 
-/// A time as people read it, in UTC.
+/// Returns a time for people, in UTC.
 pub(super) fn date(seconds: u64) -> String {
     let rfc3339 =
         humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();

@@ -1,33 +1,34 @@
-//! All runs there are records of: which of them the journal tells of, and what was seen in them. It
-//! knows no exercise by name.
+//! All runs of which there are records: which of them the journal shows, and their values. No
+//! exercise is named here.
 
 use std::collections::BTreeMap;
 
-use super::run::{Outcome, Run, told};
+use super::run::{Outcome, Run, values};
 use super::workbook::claim::{Evidence, Proof};
 use crate::error::{Error, Result};
 
-/// What stands where nothing was run.
+/// The text for an exercise that was not run.
 pub(super) const NOT_RUN: &str = "not run";
 
-/// The runs of all versions, and those of the journal.
+/// The runs of all versions, and the runs of the journal.
 pub(super) struct Runs {
     pub(super) all: Vec<Run>,
-    /// Of each exercise one, of the newest version.
+    /// For each exercise one run of the newest version.
     journal: BTreeMap<String, usize>,
 }
 
 impl Runs {
-    /// Reads records: of each the name of its file and its text.
+    /// Reads records, each given by the name of its file and its text.
     pub(super) fn read(records: &[(String, String)]) -> Result<Self> {
         let all = records.iter().map(|(file, text)| Run::read(file, text));
         let all: Vec<_> = all.collect::<Result<_>>()?;
         let newest = all.iter().map(Run::major).max().ok_or_else(|| {
-            Error::not_found("rendering the report", "no record at all")
-                .remedy("cargo lab makes them")
+            Error::not_found("rendering the report", "no record")
+                .remedy("run cargo lab, which writes records")
         })?;
         let mut journal = BTreeMap::new();
-        // Both hosts may have a run of an exercise: one by itself is worth more, then the last one.
+        // Both hosts may have a run of an exercise: a run without others beside it is preferred,
+        // then the newest.
         let worth = |index: &usize| all.get(*index).map(|run| (run.begin.alone, run.begin.started));
         for (index, run) in all.iter().enumerate().filter(|(_, run)| run.major() == newest) {
             let chosen = journal.entry(run.exercise()).or_insert(index);
@@ -38,43 +39,47 @@ impl Runs {
         Ok(Self { all, journal })
     }
 
-    /// The journal's runs, by exercise.
+    /// Returns the journal's runs, by exercise.
     pub(super) fn journal(&self) -> impl Iterator<Item = &Run> {
         self.journal.values().filter_map(|index| self.all.get(*index))
     }
 
-    /// The journal's run of an exercise: `04@promote`.
+    /// Returns the journal's run of an exercise such as `04@promote`.
     pub(super) fn of(&self, exercise: &str) -> Option<&Run> {
         self.all.get(*self.journal.get(exercise)?)
     }
 
-    /// Those of one scenario: `04`.
+    /// Returns the runs of a scenario such as `04`.
     pub(super) fn of_scenario(&self, number: &str) -> impl Iterator<Item = &Run> {
         let is_of = move |run: &&Run| run.exercise().split('@').next() == Some(number);
         self.journal().filter(is_of)
     }
 
-    /// Has an exercise passed?
+    /// Tells whether an exercise passed.
     pub(super) fn passed(&self, exercise: &str) -> bool {
         self.of(exercise).is_some_and(Run::passed)
     }
 
-    /// A figure or a fact of an exercise as it is shown, or why there is none.
+    /// Returns a figure or a fact of an exercise as text, or why there is none.
     pub(super) fn shown(&self, exercise: &str, name: &str) -> String {
         self.seen(exercise, |run| run.shown(name))
     }
 
-    /// What is seen in the run of an exercise that passed, or why there is nothing.
-    pub(super) fn seen(&self, exercise: &str, look: impl Fn(&Run) -> Option<String>) -> String {
+    /// Returns a text from the run of an exercise that passed, or why there is none.
+    pub(super) fn seen(&self, exercise: &str, value: impl Fn(&Run) -> Option<String>) -> String {
         let Some(run) = self.of(exercise) else { return NOT_RUN.to_owned() };
         match run.outcome {
-            Outcome::Passed => look(run).unwrap_or_else(|| "not in its record".to_owned()),
+            Outcome::Passed => value(run).unwrap_or_else(|| "not in its record".to_owned()),
             Outcome::Failed => "failed".to_owned(),
             Outcome::Unfinished => "unfinished".to_owned(),
         }
     }
 
-    /// What proves a claim, in words; or else why nothing does.
+    /// Returns the evidence for a claim, in words.
+    ///
+    /// # Errors
+    ///
+    /// There is no evidence: the text says why.
     pub(super) fn proof(&self, proof: &Proof) -> Result<String, String> {
         let run = self.of(&proof.exercise).filter(|run| run.passed());
         let proven = run.and_then(|run| match &proof.evidence {
@@ -89,11 +94,11 @@ impl Runs {
     }
 }
 
-/// The facts that prove a learning, with their values.
+/// Returns the facts that prove a learning, with their values.
 pub(super) fn evidence(run: &Run, because: &[String]) -> String {
     let mut because = because.to_vec();
     let mut seen = std::collections::BTreeSet::new();
     because.retain(|name| seen.insert(name.clone()));
-    let facts = because.iter().map(|name| format!("{name}: {}", told(&run.facts(name))));
+    let facts = because.iter().map(|name| format!("{name}: {}", values(&run.facts(name))));
     facts.collect::<Vec<_>>().join("; ")
 }

@@ -1,5 +1,5 @@
-//! A plot as SVG: text is text, and the few colours are replaced by a style sheet in the dark. It
-//! decides nothing about what is shown.
+//! A plot as SVG: labels are text, and a style sheet replaces the few colours in dark mode. Nothing
+//! here decides what a plot shows.
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -22,7 +22,7 @@ const LINES: [RGBColor; 4] = [
     RGBColor(0x82, 0x50, 0xDF),
 ];
 
-/// What the colours become where a reader prefers the dark.
+/// The colours in dark mode.
 pub(super) const STYLE: &str = "\
 @media (prefers-color-scheme: dark) {\
 svg.plot [fill='#24292F']{fill:#e6edf3} svg.plot [stroke='#24292F']{stroke:#9198a1} \
@@ -31,12 +31,12 @@ svg.plot [fill='#0969DA']{fill:#58a6ff} svg.plot [stroke='#0969DA']{stroke:#58a6
 svg.plot [fill='#BC4C00']{fill:#f0883e} svg.plot [stroke='#BC4C00']{stroke:#f0883e} \
 svg.plot [stroke='#1A7F37']{stroke:#3fb950} svg.plot [stroke='#8250DF']{stroke:#bc8cff}}";
 
-/// The plotting library writes into a string; what it cannot draw is not there.
+/// The result of the plotting library, which writes into a string.
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Draws a plot.
+/// Draws a plot; none where the library cannot draw it.
 pub(super) fn draw(plot: &Plot) -> Option<String> {
     let mut svg = String::new();
     let panels = u32::try_from(plot.panels.len()).ok()?;
@@ -44,7 +44,7 @@ pub(super) fn draw(plot: &Plot) -> Option<String> {
     Some(svg.replacen("<svg ", "<svg class=\"plot\" role=\"img\" ", 1))
 }
 
-/// A drawn plot as a file of its own.
+/// Returns a drawn plot as a file of its own.
 pub(super) fn alone(svg: &str) -> String {
     svg.replacen('>', &format!("><style>{STYLE}</style>"), 1)
 }
@@ -76,7 +76,7 @@ fn draw_lines(
     let largest = values.fold(0.0, f64::max);
     let (factor, unit) = scale(largest, &panel.unit);
     let rows = if index == 0 { f64::from(plot.names()) } else { 0.0 };
-    // Room above the lines for the names of marks.
+    // Leaves room above the lines for the names of marks.
     let top = (largest / factor).max(1e-9) * (1.1 + 0.13 * rows);
     let names: Vec<_> = lines.iter().map(|(name, _)| name.as_str()).collect();
     let area = below_names(area, &names)?;
@@ -135,7 +135,7 @@ fn draw_bars(
     Ok(())
 }
 
-/// Names what is drawn in which colour, where there are several, and gives the area below.
+/// Draws the legend, where there are several lines or bars, and returns the area below it.
 fn below_names<'a>(
     area: &Area<'a>,
     names: &[&str],
@@ -194,7 +194,8 @@ fn axes(
     Ok(())
 }
 
-/// A while is shaded, a moment is a line. Of many that are called the same the first one is named.
+/// Draws marks: a shaded area for a period, a line for a moment. Of several marks of the same name
+/// the first one is labelled.
 fn draw_marks(
     chart: &mut Chart<'_, '_>,
     marks: &[Mark],
@@ -215,7 +216,7 @@ fn draw_marks(
             1 => mark.label.clone(),
             many => format!("{}, {many} times", mark.label),
         };
-        // Beyond the middle a name stands to the left of its mark.
+        // Beyond the middle of the plot a name stands to the left of its mark, so that it fits.
         let (side, offset) =
             if mark.from > end * 0.6 { (HPos::Right, -4) } else { (HPos::Left, 4) };
         let down = 2 + 14 * i32::try_from(named.len())?;
@@ -237,7 +238,7 @@ fn write(
     Ok(())
 }
 
-/// What values are divided by so that the largest reads well, and their unit then.
+/// Returns the divisor with which the largest value reads well, and the unit after the division.
 fn scale(largest: f64, unit: &str) -> (f64, String) {
     let (per, is_bytes) = match unit {
         "bytes" => ("", true),
@@ -253,7 +254,7 @@ fn scale(largest: f64, unit: &str) -> (f64, String) {
     (factor, format!("{name}{per}"))
 }
 
-/// A number with as many decimals as tell those up to the largest apart.
+/// Returns a number with as many decimals as distinguish the numbers up to the largest.
 fn decimals(value: f64, largest: f64) -> String {
     match largest {
         _ if value == 0.0 => "0".to_owned(),
@@ -263,7 +264,8 @@ fn decimals(value: f64, largest: f64) -> String {
     }
 }
 
-/// Where there was nothing to look at, there is no line: parts of a series that are far apart.
+/// Returns the parts of a series that are far apart: between them nothing was observed, so no line
+/// is drawn.
 fn pieces(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
     let mut gaps: Vec<_> = points
         .windows(2)
@@ -287,7 +289,7 @@ fn pieces(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
     pieces
 }
 
-/// Not more points than can be seen; of those that fall together the largest and the smallest stay.
+/// Returns no more points than can be seen; of points that coincide, the largest and the smallest.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     const SEEN: usize = 300;
     if points.len() <= 2 * SEEN {

@@ -1,4 +1,5 @@
-//! The journal's tables: what the notebook asks for, filled from the runs. What was not run says so.
+//! The journal's tables: the questions of the learner's notebook, answered from the runs. An
+//! exercise that was not run is named as such.
 
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs};
@@ -15,14 +16,14 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<String>>,
 }
 
-/// Something that is ticked off, or not yet, and by what.
+/// An item that is ticked or not, and the reason.
 pub(super) struct Ticked {
     pub(super) done: bool,
     pub(super) what: String,
     pub(super) by: String,
 }
 
-/// The blanks below one title.
+/// Returns the table of blanks below one title.
 pub(super) fn list(runs: &Runs, list: &List) -> Table {
     let row = |Blank { asks, exercise, seen }: &Blank| {
         vec![asks.clone(), runs.shown(exercise, seen), exercise.clone()]
@@ -31,7 +32,7 @@ pub(super) fn list(runs: &Runs, list: &List) -> Table {
     table(&list.title, &["", "seen", "exercise"], rows)
 }
 
-/// Figures of the same kind.
+/// Returns the table of figures of the same kind.
 pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
     let row = |label: &str, cell: &dyn Fn(&str) -> String| {
         let cells = grid.columns.iter().map(|column| cell(column));
@@ -69,13 +70,13 @@ pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
 
 const NOTHING: &str = "–";
 
-/// In a grid not every row has every figure.
+/// Returns a dash for a figure that is not in the record: in a grid not every row has every figure.
 fn dash(shown: String) -> String {
     if shown == "not in its record" { NOTHING.to_owned() } else { shown }
 }
 
-/// The scorecard of a scenario that has targets: a figure, what it should be, and whether it is. What is
-/// to be improved is what was missed.
+/// Returns the scorecard of a scenario that has targets: a figure, its target, and whether it was
+/// met. The figures that missed their target are to be improved.
 pub(super) fn scorecard(runs: &Runs, targets: &[Target]) -> Table {
     let mut improve = Vec::new();
     let mut judge = |target: &Target| {
@@ -117,7 +118,7 @@ fn is_met(run: &Run, target: &Target) -> Option<bool> {
     })
 }
 
-/// What the learner's notebook says beside what the runs showed.
+/// Returns the claims of the learner's notebook beside what the runs showed.
 pub(super) fn corrections<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) -> Table {
     let rows = scenarios.flat_map(|scenario| {
         scenario.claims.iter().map(|claim| correction(runs, &scenario.number, claim))
@@ -151,7 +152,7 @@ impl Verdict {
     }
 }
 
-/// Every key figure of every run.
+/// Returns every key figure of every run.
 pub(super) fn key_figures(runs: &Runs) -> Table {
     let mut rows = Vec::new();
     for run in runs.journal().filter(|run| run.passed()) {
@@ -163,7 +164,7 @@ pub(super) fn key_figures(runs: &Runs) -> Table {
     table("", &["exercise", "step", "figure", "seen"], rows)
 }
 
-/// Ticked where all of its exercises passed.
+/// Returns items that are ticked where all of their exercises passed.
 pub(super) fn ticked(runs: &Runs, ticks: &[Tick]) -> Vec<Ticked> {
     let tick = |Tick { what, exercises }: &Tick| {
         let open = exercises.iter().filter(|exercise| !runs.passed(exercise));
@@ -177,7 +178,7 @@ pub(super) fn ticked(runs: &Runs, ticks: &[Tick]) -> Vec<Ticked> {
     ticks.iter().map(tick).collect()
 }
 
-/// Ticked where a run that passed has used it.
+/// Returns tools that are ticked where a run that passed has used them.
 pub(super) fn tools(runs: &Runs, tools: &[Tool]) -> Vec<Ticked> {
     let tool = |Tool { what, typed }: &Tool| {
         let Some(word) = typed else {
@@ -192,24 +193,24 @@ pub(super) fn tools(runs: &Runs, tools: &[Tool]) -> Vec<Ticked> {
     tools.iter().map(tool).collect()
 }
 
-/// What the journal's runs ran on, and where.
+/// Returns what the journal's runs ran on, and where.
 pub(super) fn environment(runs: &Runs) -> Table {
-    let said = |look: &dyn Fn(&Run) -> Vec<String>| {
-        let mut said: Vec<_> = runs.journal().flat_map(look).collect();
+    let said = |values: &dyn Fn(&Run) -> Vec<String>| {
+        let mut said: Vec<_> = runs.journal().flat_map(values).collect();
         said.sort();
         said.dedup();
         if said.is_empty() { "not recorded".to_owned() } else { said.join("; ") }
     };
     let modes = |run: &Run| run.topologies().filter_map(mode).collect();
     let server = |run: &Run| run.servers().into_iter().map(str::to_owned).collect();
-    let place = |run: &Run| match run.begin.place.is_empty() {
+    let location = |run: &Run| match run.begin.location.is_empty() {
         true => vec!["not recorded".to_owned()],
-        false => vec![run.begin.place.clone()],
+        false => vec![run.begin.location.clone()],
     };
     let rows = [
         ("PostgreSQL", said(&server)),
         ("host", said(&|run| vec![run.begin.host.clone()])),
-        ("place: system, cores, engine or programs", said(&place)),
+        ("location: system, cores, engine or programs", said(&location)),
         ("replication mode", said(&modes)),
         ("dates", said(&|run| vec![date(run.begin.started).split(' ').take(1).collect()])),
     ];
@@ -217,7 +218,7 @@ pub(super) fn environment(runs: &Runs) -> Table {
     table("", &["", ""], rows)
 }
 
-/// How a topology in words replicates: what comes after its last standby.
+/// Returns how a topology, given as text, replicates: the text after its last standby.
 fn mode(topology: &str) -> Option<String> {
     let words = ["asynchronous", "synchronous_standby_names"];
     let begin = words.iter().find_map(|word| topology.find(word))?;

@@ -1,13 +1,13 @@
-//! What differs between PostgreSQL versions: facts that stand in the records of several, with another
-//! value in one of them. It judges nothing.
+//! Differences between PostgreSQL versions: facts in the records of several versions whose values
+//! differ. Nothing here judges them.
 
 use std::collections::BTreeMap;
 
-use super::run::{Run, told};
+use super::run::{Run, values};
 use super::runs::Runs;
 use super::tables::Table;
 
-/// The versions there are records of, in order.
+/// Returns the versions of which there are records, in order.
 pub(super) fn there(runs: &Runs) -> Vec<u16> {
     let mut majors: Vec<_> = runs.all.iter().map(Run::major).collect();
     majors.sort_unstable();
@@ -15,11 +15,12 @@ pub(super) fn there(runs: &Runs) -> Vec<u16> {
     majors
 }
 
-/// A row for every change of a fact from one version to the next one that has a run of its exercise.
+/// Returns a row for every change of a fact from one version to the next one that has a run of its
+/// exercise.
 pub(super) fn differences(runs: &Runs) -> Table {
     let mut exercises: BTreeMap<String, BTreeMap<u16, &Run>> = BTreeMap::new();
     for run in runs.all.iter().filter(|run| run.passed()) {
-        // A fact is the same on both hosts, so any run of a version will do.
+        // A fact is the same on both hosts, so any run of a version serves.
         exercises.entry(run.exercise()).or_default().insert(run.major(), run);
     }
     let mut rows = Vec::new();
@@ -27,7 +28,7 @@ pub(super) fn differences(runs: &Runs) -> Table {
         let pairs = versions.iter().zip(versions.iter().skip(1));
         for ((before, old), (since, new)) in pairs {
             for name in names(old, new) {
-                let value = |run: &Run| match told(&run.facts(name)) {
+                let value = |run: &Run| match values(&run.facts(name)) {
                     nothing if nothing.is_empty() => "no such fact".to_owned(),
                     value => value,
                 };
@@ -43,7 +44,7 @@ pub(super) fn differences(runs: &Runs) -> Table {
     Table { title: String::new(), header: header.map(str::to_owned).to_vec(), rows }
 }
 
-/// The names of the facts of either, in order.
+/// Returns the names of the facts of both runs, in order.
 fn names<'a>(old: &'a Run, new: &'a Run) -> Vec<&'a str> {
     let mut names = Vec::new();
     for name in old.fact_names().chain(new.fact_names()) {

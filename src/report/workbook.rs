@@ -1,5 +1,5 @@
-//! The workbook: what the learner's notebook asks for and where a run answers it, as data beside the
-//! scenarios. It knows no exercise, fact or figure by name, and never reads a file itself.
+//! The workbook: the questions of the learner's notebook and where a run answers them, as data
+//! beside the scenarios. No exercise, fact or figure is named here, and no file is read.
 //!
 //! ```text
 //!  workbook.toml ─────────────────▶ whole ──────┐
@@ -27,10 +27,10 @@ pub use reference::{Expected, Reference};
 use scenario::Scenario;
 use whole::Whole;
 
-/// The file of what spans scenarios; also the name of a scenario's file in its folder.
+/// The name of the file of what spans scenarios, and of a scenario's file in its folder.
 const FILE: &str = "workbook.toml";
 
-/// What the learner's notebook asks for, which sentences of it are judged, and what is plotted.
+/// The questions of the learner's notebook, the judgements of its sentences, and the plots.
 #[derive(Clone, Debug)]
 pub struct Workbook {
     pub(crate) levels: Vec<Level>,
@@ -48,11 +48,11 @@ pub(crate) struct Level {
 
 impl Workbook {
     /// Reads a workbook from its files: the path of each below the folder of the scenarios, and its
-    /// text. `workbook.toml` is there, and `<folder>/workbook.toml` for every scenario of a level.
+    /// text. There is `workbook.toml`, and `<folder>/workbook.toml` for every scenario of a level.
     ///
     /// # Errors
     ///
-    /// A file is missing, is no TOML, has a field that is unknown, belongs to no level, or has the
+    /// A file is missing, is not valid TOML, has an unknown field, belongs to no level, or has the
     /// number of another scenario: the error names the file.
     pub fn read(parts: &[(&str, &str)]) -> Result<Self> {
         let whole: Whole = parse(parts, FILE)?;
@@ -73,7 +73,8 @@ impl Workbook {
         self.scenarios().flat_map(|scenario| scenario.exercises.iter().map(String::as_str))
     }
 
-    /// Returns everything that the workbook expects of exercises, to be held against their pages.
+    /// Returns everything that the workbook expects of exercises, so that a test can compare it
+    /// with their pages.
     pub fn references(&self) -> Vec<Reference> {
         let skills = self.levels.iter().flat_map(|level| &level.skills);
         let mut references = reference::of_ticks(FILE, skills.chain(&self.deep_dives));
@@ -81,18 +82,18 @@ impl Workbook {
         references
     }
 
-    /// All scenarios, in the order of the levels.
+    /// Returns all scenarios, in the order of the levels.
     pub(crate) fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
         self.levels.iter().flat_map(|level| &level.scenarios)
     }
 
-    /// The plots of series that are wanted of an exercise.
+    /// Returns the plots of series of an exercise.
     pub(crate) fn plots<'a>(&'a self, exercise: &'a str) -> impl Iterator<Item = &'a Wanted> {
         let plots = self.scenarios().flat_map(|scenario| &scenario.plots);
         plots.filter(move |wanted| wanted.exercise == exercise)
     }
 
-    /// The bars that are wanted of an exercise.
+    /// Returns the bars of an exercise.
     pub(crate) fn bars<'a>(&'a self, exercise: &'a str) -> impl Iterator<Item = &'a Bars> {
         let bars = self.scenarios().flat_map(|scenario| &scenario.bars);
         bars.filter(move |wanted| wanted.exercise == exercise)
@@ -102,7 +103,7 @@ impl Workbook {
         let mut before: Vec<&Scenario> = Vec::new();
         for scenario in self.scenarios() {
             if let Some(other) = before.iter().find(|other| other.number == scenario.number) {
-                let said = format!("{} has the number {} too", other.file, scenario.number);
+                let said = format!("{} has the number {}, too", other.file, scenario.number);
                 return Err(refused(&scenario.file, said));
             }
             before.push(scenario);

@@ -1,5 +1,5 @@
-//! The container engine of this process, with what was found out about it and what was made on it,
-//! each once per process: the route back to this process, and the templates. It starts no server.
+//! The container engine of this process, with what was found out and created on it, each once per
+//! process: the route back to this process, and the templates. Nothing here starts a server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::host::container::Container;
 use crate::host::engine::Engine;
 use crate::settings::Settings;
 
-/// An engine that answers, and what this process knows of it.
+/// An engine that answers, with its route and its templates.
 #[derive(Debug)]
 pub(super) struct Containers {
     engine: Arc<Engine>,
@@ -24,8 +24,8 @@ pub(super) struct Containers {
 }
 
 impl Containers {
-    /// Returns those of this process. The engine is asked once: that which `DOCKER_HOST` or the usual
-    /// sockets name.
+    /// Returns the engine of this process, connected to once: that of `DOCKER_HOST`, or of the
+    /// usual sockets.
     pub(super) async fn of_process() -> Result<Arc<Self>> {
         static CONTAINERS: OnceCell<Arc<Containers>> = OnceCell::const_new();
         let connected = CONTAINERS.get_or_try_init(|| async {
@@ -40,14 +40,14 @@ impl Containers {
         &self.engine
     }
 
-    /// Returns how containers reach relays of this process, found by trying it from this one.
+    /// Returns how containers reach relays of this process, found by a trial from this one.
     pub(super) async fn route(&self, from: &Container, settings: &Settings) -> Result<RelayRoute> {
         let find = || route::find(&self.engine, from, settings);
         self.route.get_or_try_init(find).await.cloned()
     }
 
-    /// Returns how containers of this image reach relays of this process: tried with one, where no
-    /// container has tried it yet.
+    /// Returns how containers of this image reach relays of this process; starts a container for
+    /// the trial, unless one has been made.
     pub(super) async fn probe(&self, image: &Image, settings: &Settings) -> Result<RelayRoute> {
         if let Some(known) = self.route.get() {
             return Ok(known.clone());
@@ -58,7 +58,7 @@ impl Containers {
         route
     }
 
-    /// Returns the template of an image, made if the engine does not have it yet.
+    /// Returns the template of an image; creates it if the engine does not have it yet.
     pub(super) async fn template(&self, image: &Image, settings: &Settings) -> Result<Template> {
         let mut templates = self.templates.lock().await;
         if let Some(template) = templates.get(&image.reference()) {

@@ -1,22 +1,23 @@
-//! PostgreSQL as the guest of a host: its port, its socket, its variables, and how it is ended whatever
-//! its state. Nothing here starts a server.
+//! PostgreSQL as the guest of a host: its port, its socket, its variables, and the lines that end
+//! it in whatever state it is. Nothing here starts a server.
 
 use std::path::{Path, PathBuf};
 
 use crate::host::guest::Guest;
 
-/// The port every server listens on: inside its container, or as part of its socket's name.
+/// The port of every server: within its container, or as part of its socket's name.
 const PORT: u16 = 5432;
 
 /// Ends a server and its backends, and removes its shared memory.
 ///
-/// QUIT is PostgreSQL's immediate shutdown, sent until the server is gone; CONT first, for a server
-/// that was frozen. A server that was killed leaves its `postmaster.pid`, whose seventh line names its
-/// shared memory; that of a directory that another process left is not touched, because its number may
-/// be another server's by now. Backends are in sessions of their own and go with their postmaster,
-/// unless they were frozen when it was killed: those are found by the directory they work in.
+/// QUIT is PostgreSQL's immediate shutdown, repeated until the server has exited; CONT comes first,
+/// for a server that is frozen. A server that was killed leaves its `postmaster.pid`, whose seventh
+/// line names its shared memory. In a directory that another process left the shared memory is not
+/// touched, because another server may use the same number by now. Backends are in sessions of
+/// their own and exit with their postmaster, unless they were frozen when it was killed: those are
+/// found by their working directory.
 const QUIT: &str = r#"
-# Is this the id of a process of this directory, or has another one got it since?
+# A process id may belong to another process by now: the working directory decides.
 here() { [ ! -d /proc/self ] || [ "/proc/$1/cwd" -ef "$home/data" ]; }
 server() { read -r pid 2>/dev/null <"$home/data/postmaster.pid" && here "$pid" && kill "-$1" "$pid" 2>/dev/null; }
 each() {
@@ -28,9 +29,9 @@ each() {
 }
 server CONT; each CONT
 kill -CONT 0; kill -QUIT 0
-looks=0
-while [ $looks -lt 120 ] && server QUIT
-do sleep 0.05; looks=$((looks + 1))
+tries=0
+while [ $tries -lt 120 ] && server QUIT
+do sleep 0.05; tries=$((tries + 1))
 done
 if [ "$3" != now ]
 then
@@ -40,17 +41,19 @@ fi
 each KILL
 "#;
 
-/// Describes a server whose programs are in this directory of this machine.
+/// Describes a server whose programs are in this directory on this machine.
 pub(super) fn installed(programs: &Path) -> Guest {
     described(vec![programs.to_owned()])
 }
 
-/// Describes a server of this major version in a container: where the packages of Debian and of the
-/// PostgreSQL project for Red Hat have its programs.
+/// Describes a server of this major version in a container: its programs are where the packages of
+/// Debian and of the PostgreSQL project for Red Hat install them.
 #[cfg(feature = "container")]
 pub(super) fn in_image(major: u16) -> Guest {
-    let places = ["/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin"];
-    described(places.map(|place| place.replace("{}", &major.to_string()).into()).to_vec())
+    let directories = ["/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin"];
+    described(
+        directories.map(|directory| directory.replace("{}", &major.to_string()).into()).to_vec(),
+    )
 }
 
 /// Returns the file name of a server's Unix socket (manual: `unix_socket_directories`).

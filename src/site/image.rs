@@ -1,5 +1,5 @@
-//! Images: which of the engine's has the PostgreSQL that is asked for, and how to get one. Nothing
-//! here starts a server.
+//! Images: which of the engine's has the requested PostgreSQL, and how to get one. Nothing here
+//! starts a server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::host::engine::Engine;
 use crate::settings::{self, Settings};
 use crate::version::Version;
 
-/// What images are called: the official ones, and those built by `fixtures/images/build`.
+/// The names of images: the official one, and that of `fixtures/images/build`.
 const NAMES: [&str; 2] = ["postgres", "replication-lab/postgres"];
 
-/// The version to pull where the settings name none and the engine has none.
+/// The version to pull where the settings name none and the engine has no image.
 const TO_PULL: u16 = 18;
 
 const PULL: Duration = Duration::from_secs(300);
@@ -37,7 +37,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Returns the image's name and tag in one word.
+    /// Returns the image's name with its tag.
     pub(super) fn reference(&self) -> String {
         format!("{}:{}", self.name, self.tag)
     }
@@ -56,7 +56,7 @@ impl Image {
 }
 
 /// Returns the image that the settings ask for, if the engine has it: `LAB_IMAGE`, or one of the
-/// version they name, or else the newest stable one.
+/// requested version, or else of the newest stable one.
 pub(super) async fn find(engine: &Engine, settings: &Settings) -> Result<Option<Image>> {
     if let Some(reference) = &settings.image {
         let image = named(reference, settings.version.as_ref())?;
@@ -72,7 +72,7 @@ pub(super) async fn find(engine: &Engine, settings: &Settings) -> Result<Option<
     Ok(images.iter().filter(fits).max_by_key(rank).cloned())
 }
 
-/// Returns every image that the engine has under the names that count.
+/// Returns every image that the engine has under one of `NAMES`.
 pub(super) async fn all(engine: &Engine) -> Result<Vec<Image>> {
     let tags = tags(engine).await?;
     let known = tags.iter().filter_map(|tag| {
@@ -90,8 +90,8 @@ async fn tags(engine: &Engine) -> Result<Vec<String>> {
     Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
 }
 
-/// Pulls the image that the settings name, or else the official one of their version; `tell` hears
-/// how it goes. Without `tell` nothing is pulled, and that is the error.
+/// Pulls the image that the settings name, or else the official one of their version; `tell` is
+/// called with the progress. Without `tell` nothing is pulled, and the missing image is the error.
 pub(super) async fn pull(
     engine: &Engine,
     settings: &Settings,
@@ -101,7 +101,7 @@ pub(super) async fn pull(
     let reference = settings.image.clone().unwrap_or(format!("{}:{tag}", NAMES[0]));
     let image = named(&reference, settings.version.as_ref())?;
     let remedy = format!(
-        "where no registry answers: fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
+        "if no registry answers, run fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
          an image that is there with LAB_IMAGE; or LAB_HOST=local"
     );
     let Some(tell) = tell else {
@@ -129,8 +129,8 @@ pub(super) async fn pull(
     Ok(image)
 }
 
-/// Podman lists images with the registry they came from, `localhost` for those made here, and the
-/// folder `library` that official images are in.
+/// Returns the short name of an image: Podman lists images with their registry, `localhost` for
+/// those built on this machine, and with the folder `library` of official images.
 fn short(name: &str) -> &str {
     let registry = |first: &str| first == "localhost" || first.contains(['.', ':']);
     let name = match name.split_once('/') {
@@ -140,7 +140,7 @@ fn short(name: &str) -> &str {
     name.strip_prefix("library/").unwrap_or(name)
 }
 
-/// An image by its reference; its version from its tag, or from the settings.
+/// Returns an image by its reference; its version comes from its tag, or from the settings.
 fn named(reference: &str, wanted: Option<&Version>) -> Result<Image> {
     let colon = reference.rfind(':').filter(|colon| !reference[*colon..].contains('/'));
     let (name, tag) = match colon {
@@ -151,7 +151,7 @@ fn named(reference: &str, wanted: Option<&Version>) -> Result<Image> {
     let image = |version| Image { name: name.to_owned(), tag: tag.to_owned(), version };
     version.map(image).ok_or_else(|| {
         Error::missing(
-            format!("looking at the image {reference}"),
+            format!("reading the version of the image {reference}"),
             "a tag that does not say which PostgreSQL is in it",
         )
         .remedy("set LAB_PG to the version that is in the image")

@@ -1,5 +1,5 @@
-//! PostgreSQL as installed on this machine: which versions, and where their programs are. It
-//! installs nothing.
+//! PostgreSQL as installed on this machine: the versions, and the directories of their programs. It
+//! knows the command that installs PostgreSQL and never runs it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::host::program;
 use crate::settings::{self, Settings};
 use crate::version::Version;
 
-/// What a directory must have to count as an installation with a server.
+/// The programs that a directory must have to count as an installation with a server.
 const PROGRAMS: [&str; 4] = ["postgres", "initdb", "pg_ctl", "pg_basebackup"];
 
-/// Directories of many versions: what stands for `*` is the version.
-const USUAL_PLACES: [(&str, &str); 6] = [
+/// Directories of several versions; `*` stands for the version.
+const USUAL_DIRECTORIES: [(&str, &str); 6] = [
     ("/usr/lib/postgresql", "bin"),
     ("/usr/pgsql-", "bin"),
     ("/usr/local/pgsql", "bin"),
@@ -25,7 +25,7 @@ const USUAL_PLACES: [(&str, &str); 6] = [
     ("/Applications/Postgres.app/Contents/Versions", "bin"),
 ];
 
-/// One installed PostgreSQL.
+/// One installation of PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Installation {
     /// The directory of its programs.
@@ -35,8 +35,8 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// The installation that the settings ask for: of the version they name, or else the newest
-    /// stable one.
+    /// Returns the installation that the settings ask for: of the requested version, or else of the
+    /// newest stable one.
     pub(crate) async fn find(settings: &Settings) -> Result<Self> {
         let installed = Self::all(settings).await;
         let fits = |found: &&Self| match &settings.version {
@@ -49,15 +49,15 @@ impl Installation {
         best.cloned().ok_or_else(|| Self::missing(settings, &installed))
     }
 
-    /// Every installation there is, each once. With `LAB_PG_BIN` only that one.
+    /// Returns every installation, each once; with `LAB_PG_BIN` only that one.
     pub(crate) async fn all(settings: &Settings) -> Vec<Self> {
-        let places = match &settings.bin {
+        let directories = match &settings.bin {
             Some(bin) => vec![bin.clone()],
             None => [settings::search_path(), usual_places()].concat(),
         };
         let mut found: Vec<Self> = Vec::new();
-        for place in places {
-            let Some(bin) = programs(&place) else {
+        for directory in directories {
+            let Some(bin) = programs(&directory) else {
                 continue;
             };
             if found.iter().all(|known| known.bin != bin) {
@@ -74,7 +74,7 @@ impl Installation {
         Some(Self { bin, version })
     }
 
-    /// `PATH` with these programs first.
+    /// Returns `PATH` with these programs first.
     pub(crate) fn path(&self) -> OsString {
         settings::search_path_behind(std::slice::from_ref(&self.bin))
     }
@@ -87,7 +87,7 @@ impl Installation {
             ([], Some(bin)) => {
                 format!("no {} in LAB_PG_BIN={}", PROGRAMS.join(", "), bin.display())
             }
-            ([], None) => format!("no {} in PATH or the usual places", PROGRAMS.join(", ")),
+            ([], None) => format!("no {} in PATH or the usual directories", PROGRAMS.join(", ")),
             (some, _) => some
                 .iter()
                 .map(|found| format!("{} in {}", found.version, found.bin.display()))
@@ -101,8 +101,8 @@ impl Installation {
             .remedy(format!("{how}; or set LAB_PG_BIN to the directory of its programs"))
     }
 
-    /// The command line that installs PostgreSQL here, of the version that the settings name; none
-    /// where no package manager is known.
+    /// Returns the command line that installs PostgreSQL on this machine, in the requested version;
+    /// none where no package manager is known.
     pub(crate) fn how_to_install(settings: &Settings) -> Option<String> {
         let there =
             |program: &str| settings::search_path().iter().any(|dir| dir.join(program).exists());
@@ -116,7 +116,8 @@ impl Installation {
     }
 }
 
-/// The one command of a package manager. Nothing in it needs quoting inside single quotes.
+/// Returns the command of a package manager. It contains nothing that needs quoting within single
+/// quotes.
 fn install_with(manager: &str, major: Option<u16>) -> String {
     let of_major = |name: &str, mark: &str| match major {
         Some(major) => format!("{name}{mark}{major}"),
@@ -137,19 +138,20 @@ fn install_with(manager: &str, major: Option<u16>) -> String {
     }
 }
 
-/// The directory that really has the programs of `place`: distributions link single programs into
-/// other directories.
-fn programs(place: &Path) -> Option<PathBuf> {
-    let real = place.join("postgres").canonicalize().ok()?;
+/// Returns the directory that holds the programs themselves: distributions link single programs
+/// into other directories.
+fn programs(directory: &Path) -> Option<PathBuf> {
+    let real = directory.join("postgres").canonicalize().ok()?;
     let bin = real.parent()?;
     PROGRAMS.iter().all(|program| bin.join(program).exists()).then(|| bin.to_owned())
 }
 
 fn usual_places() -> Vec<PathBuf> {
-    USUAL_PLACES.iter().flat_map(|(stem, programs)| versions_of(stem, programs)).collect()
+    USUAL_DIRECTORIES.iter().flat_map(|(stem, programs)| versions_of(stem, programs)).collect()
 }
 
-/// `/usr/lib/postgresql/15/bin`, but also `/usr/pgsql-15/bin` and `/usr/local/pgsql/bin`.
+/// Returns directories such as `/usr/lib/postgresql/15/bin`, `/usr/pgsql-15/bin` or
+/// `/usr/local/pgsql/bin`.
 fn versions_of(stem: &str, programs: &str) -> Vec<PathBuf> {
     let stem = Path::new(stem);
     let entries = |directory: &Path| -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-//! Templates of containers: an image with one layer more, in which `initdb` has filled the data
+//! Templates of containers: an image with one more layer, in which `initdb` has filled the data
 //! directory. No template is ever started.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -20,11 +20,11 @@ use crate::password::Password;
 use crate::settings::Settings;
 use crate::version::Version;
 
-/// What the templates are called, and the label with the password in them.
+/// The name of the template images; the label with the password has it, too.
 const TEMPLATE: &str = "replication-lab/template";
 const TEMPLATE_PASSWORD: &str = "replication-lab.template-password";
 
-/// Returns the template of an image, made if the engine does not have it yet.
+/// Returns the template of an image; creates it if the engine does not have it yet.
 pub(super) async fn template(
     engine: &Arc<Engine>,
     image: &Image,
@@ -43,7 +43,7 @@ pub(super) async fn template(
     read(&inspected, &image.version).ok_or_else(|| {
         let act = format!("reading the template image {reference}");
         Error::missing(act, "an image without an id or a password")
-            .remedy(format!("docker rmi {reference}; it is made again"))
+            .remedy(format!("run docker rmi {reference}; the next run creates it again"))
     })
 }
 
@@ -60,7 +60,7 @@ async fn make(engine: &Arc<Engine>, image: &Image, tag: &str, settings: &Setting
     if filled.status != Some(0) {
         let (status, output) = (filled.status, filled.stdout + &filled.stderr);
         let why = Why::Command { line: INITDB.to_owned(), status, output };
-        return Err(Error::new(format!("making a template of {}", image.reference()), why));
+        return Err(Error::new(format!("creating a template of {}", image.reference()), why));
     }
     let options = CommitContainerOptionsBuilder::new()
         .container(container.id())
@@ -71,12 +71,12 @@ async fn make(engine: &Arc<Engine>, image: &Image, tag: &str, settings: &Setting
     let labels = [(TEMPLATE_PASSWORD.to_owned(), password.as_str().to_owned())].into();
     let config = ContainerConfig { labels: Some(labels), ..ContainerConfig::default() };
     let made = engine.docker.commit_container(options, config).await;
-    made.map_err(|source| Error::engine(format!("making the image {TEMPLATE}:{tag}"), source))?;
+    made.map_err(|source| Error::engine(format!("creating the image {TEMPLATE}:{tag}"), source))?;
     container.remove().await
 }
 
-/// Returns the names of all templates, also of one that lost its tag to another process that made the
-/// same template at the same time.
+/// Returns the names of all templates, including those that lost their tag to another process that
+/// created the same template at the same time.
 pub(super) async fn all(engine: &Engine) -> Result<Vec<String>> {
     let labelled = [("label".to_owned(), vec![TEMPLATE_PASSWORD.to_owned()])].into();
     let options = ListImagesOptions { filters: Some(labelled), ..ListImagesOptions::default() };
@@ -86,11 +86,12 @@ pub(super) async fn all(engine: &Engine) -> Result<Vec<String>> {
     Ok(listed.into_iter().map(name).collect())
 }
 
-/// Removes every template that no container uses, and returns the names of those.
+/// Removes every template that no container uses, and returns their names.
 pub(super) async fn remove_all(engine: &Engine) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for name in all(engine).await? {
         let options = RemoveImageOptionsBuilder::new().build();
+        // The engine refuses to remove an image that a container uses, and that one is to stay.
         if engine.docker.remove_image(&name, Some(options), None).await.is_ok() {
             removed.push(name);
         }
@@ -98,14 +99,15 @@ pub(super) async fn remove_all(engine: &Engine) -> Result<Vec<String>> {
     Ok(removed)
 }
 
-/// Returns the tag of a template: one for each image and each way of making a template.
+/// Returns the tag of a template: one for each image and each way of creating a template.
 fn tag_of(base: &ImageInspect) -> String {
     let mut hasher = DefaultHasher::new();
     (&base.id, fill()).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// Names the image by its id: its tag may be moved by another process that makes the same template.
+/// Reads the template of an inspected image, by its id: its tag may be moved by another process
+/// that creates the same template.
 fn read(inspected: &ImageInspect, version: &Version) -> Option<Template> {
     let (name, tag) = inspected.id.as_deref()?.split_once(':')?;
     let password = inspected.config.as_ref()?.labels.as_ref()?.get(TEMPLATE_PASSWORD)?;

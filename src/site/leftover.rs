@@ -1,6 +1,6 @@
-//! Hosts that a process made and did not take away: because they were to be kept, or because it
-//! was killed in the one moment that no switch covers. Nothing here touches the hosts of a process
-//! that still runs, unless it is told to.
+//! Hosts that a process created and did not remove: because they were to be kept, or because it was
+//! killed in the one moment that no switch covers. A host of a process that still runs is removed
+//! only on request.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::host::{local, program, switch};
 use crate::settings::HostChoice;
 use crate::settings::Settings;
 
-/// A host that is there, and the process that made it.
+/// A host that was left, and the process that created it.
 #[derive(Debug)]
 pub struct Leftover {
-    /// The process that made it.
+    /// The id of the process that created it.
     pub process: u32,
     what: What,
 }
@@ -37,15 +37,23 @@ enum What {
 }
 
 impl Leftover {
-    /// Every host on this machine that the lab made: directories below `LAB_DIR`, and containers
+    /// Returns every host of the lab on this machine: directories below `LAB_DIR`, and containers
     /// where an engine answers and `LAB_HOST` is not `local`.
+    ///
+    /// # Errors
+    ///
+    /// The engine does not list its containers.
     pub async fn all(settings: &Settings) -> Result<Vec<Self>> {
         let mut found = directories(settings);
         found.extend(containers(settings).await?);
         Ok(found)
     }
 
-    /// The templates that are there, whether something uses them now or not.
+    /// Returns the names of all templates, in use or not.
+    ///
+    /// # Errors
+    ///
+    /// The cache or the engine cannot be read.
     pub async fn templates(settings: &Settings) -> Result<Vec<String>> {
         let cache = template::find_cache()?.into_iter();
         let mut found: Vec<_> = cache.map(|cache| cache.display().to_string()).collect();
@@ -53,8 +61,12 @@ impl Leftover {
         Ok(found)
     }
 
-    /// Removes the templates that nothing uses now, and says which. A running container uses its
-    /// image; a local server is a copy.
+    /// Removes the templates that are not in use, and returns their names. A running container uses
+    /// its image; a local server is a copy.
+    ///
+    /// # Errors
+    ///
+    /// The cache cannot be removed, or the engine does not remove an image.
     pub async fn remove_templates(settings: &Settings) -> Result<Vec<String>> {
         let cache = template::remove_cache().await?.into_iter();
         let mut removed: Vec<_> = cache.map(|cache| cache.display().to_string()).collect();
@@ -62,12 +74,12 @@ impl Leftover {
         Ok(removed)
     }
 
-    /// Has the process that made it ended?
+    /// Tells whether the process that created it has ended.
     pub fn is_orphan(&self) -> bool {
         program::is_gone(self.process)
     }
 
-    /// Where it is: a directory, or a container's id.
+    /// Returns its location: a directory, or a container's id.
     pub fn location(&self) -> String {
         match &self.what {
             What::Directory(home) => home.display().to_string(),
@@ -76,7 +88,11 @@ impl Leftover {
         }
     }
 
-    /// Ends its server and takes it away.
+    /// Ends its server and removes it.
+    ///
+    /// # Errors
+    ///
+    /// The engine did not remove the container, or the directory is still there.
     pub async fn remove(self) -> Result<()> {
         match self.what {
             What::Directory(home) => switch::clean(&home, guest::quit()),
@@ -86,7 +102,8 @@ impl Leftover {
     }
 }
 
-/// Directories that this account, or the one servers run under, made as the home of a host.
+/// Returns the directories that this account, or the account of servers, created as the home of a
+/// host.
 fn directories(settings: &Settings) -> Vec<Leftover> {
     let mut owners = vec![Uid::effective().as_raw()];
     owners.extend(Account::for_servers().ok().flatten().map(|account| account.uid));
@@ -115,7 +132,7 @@ async fn containers(_: &Settings) -> Result<Vec<Leftover>> {
     Ok(Vec::new())
 }
 
-/// The engine, where the settings do not leave containers out and one answers.
+/// Returns the engine, where the settings allow containers and one answers.
 #[cfg(feature = "container")]
 async fn engine(settings: &Settings) -> Result<Option<Arc<Engine>>> {
     if settings.host == HostChoice::Local {

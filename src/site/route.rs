@@ -1,5 +1,5 @@
-//! How containers reach relays of this process: by an address that was found by trying. It opens no
-//! relay.
+//! The route by which containers reach relays of this process: an address that is found by a trial.
+//! Nothing here opens a relay.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::host::engine::Engine;
 use crate::host::script::Script;
 use crate::settings::{self, Settings};
 
-/// How long a container may take to knock.
+/// The longest that a container may take to connect.
 const PROBE: Duration = Duration::from_secs(3);
 
-/// How a container reaches a relay in this process: the relay listens at `bind`, the container
+/// A route from a container to a relay in this process: the relay listens at `bind`, the container
 /// connects to `address`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RelayRoute {
@@ -23,11 +23,11 @@ pub(crate) struct RelayRoute {
     pub(crate) address: String,
 }
 
-/// Finds how containers reach relays of this process, by trying it from one of them.
+/// Finds a route from containers to relays of this process, by a trial from one of them.
 ///
 /// # Errors
 ///
-/// No address that is tried leads to this process: the error lists them.
+/// None of the tried addresses leads to this process: the error lists them.
 pub(super) async fn find(
     engine: &Engine,
     from: &Container,
@@ -58,8 +58,8 @@ fn candidates(engine: &Engine, settings: &Settings) -> Vec<RelayRoute> {
     engine.gateway.map(own).into_iter().chain([desktop]).chain(facing).collect()
 }
 
-/// Tells whether the container connects by this route. A connection that arrives here is proof; what
-/// it says does not matter.
+/// Tells whether the container connects by this route. A connection that arrives here is the proof;
+/// the container's answer does not matter.
 async fn reaches(from: &Container, route: &RelayRoute) -> bool {
     let Ok(listener) = TcpListener::bind((route.bind, 0)).await else {
         return false;
@@ -71,6 +71,8 @@ async fn reaches(from: &Container, route: &RelayRoute) -> bool {
     let seconds = patience.as_secs();
     let probe = format!("pg_isready -h {} -p {port} -t {seconds}", route.address);
     let probe = Script::new(probe);
+    // The exit status of the probe is no answer: what counts is a connection that arrives here. So this
+    // branch never completes, and the deadline ends the attempt.
     let knock = async {
         let _ = from.run(&probe).await;
         std::future::pending().await
@@ -81,9 +83,10 @@ async fn reaches(from: &Container, route: &RelayRoute) -> bool {
     }
 }
 
-/// The address of this machine that packets towards `there` leave from; nothing is sent.
+/// Returns the address of this machine from which packets towards `there` are sent; sends nothing.
 fn own_address_towards(there: IpAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Connecting a UDP socket only chooses a route; port 9 (discard) is never sent to.
     socket.connect((there, 9)).ok()?;
     socket.local_addr().ok().map(|address| address.ip())
 }

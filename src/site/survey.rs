@@ -1,5 +1,5 @@
-//! What this machine offers for a run, and what a run would take: for people who ask before they
-//! start. It starts a container to try the way back from it, and leaves nothing.
+//! What this machine offers for a run, and what a run would take, for `lab doctor`. It starts a
+//! container to try the route from it to this process, and removes it.
 
 #[cfg(feature = "container")]
 use std::sync::Arc;
@@ -16,29 +16,29 @@ use crate::host::account::Account;
 use crate::host::engine::Engine;
 use crate::settings::Settings;
 
-/// What was found.
+/// The findings of a survey.
 #[derive(Debug)]
 pub(crate) struct Survey {
     /// The container engine, or why there is none.
     #[cfg(feature = "container")]
     pub engine: Result<Arc<Engine>>,
-    /// The images of PostgreSQL that it has.
+    /// The PostgreSQL images of the engine.
     #[cfg(feature = "container")]
     pub images: Vec<Image>,
-    /// The address under which containers reach this process, or why they do not; nothing where it
-    /// was not tried, for want of an image.
+    /// The address at which containers reach this process, or why they do not; none where there is
+    /// no image to try it with.
     #[cfg(feature = "container")]
     pub relay: Option<Result<String>>,
-    /// What is installed on this machine.
+    /// The installations on this machine.
     pub installed: Vec<Installation>,
     /// The account that local servers run under.
     pub account: Result<String>,
-    /// What a run takes with these settings, or why it cannot.
+    /// The site of a run with these settings, or why there is none.
     pub choice: Result<Site>,
 }
 
 impl Survey {
-    /// Looks at everything that there is.
+    /// Surveys this machine.
     pub(crate) async fn of(settings: &Settings) -> Self {
         #[cfg(feature = "container")]
         let containers = Containers::of_process().await;

@@ -1,7 +1,7 @@
-//! A data directory made once per PostgreSQL version that all nodes start from: local ones copy it
-//! from the user's cache, containers have it in their image. A cleanly stopped data directory is a
-//! valid cold backup, so a primary and its standbys can start from it at the same time. Copies share
-//! a system identifier, and no template is ever started.
+//! A data directory that is created once per PostgreSQL version and that all nodes start from:
+//! local nodes copy it from the user's cache, containers have it in their image. A cleanly stopped
+//! data directory is a valid cold backup, so a primary and its standbys can start from it at the
+//! same time. Copies share a system identifier. No template is ever started.
 //!
 //! ```text
 //!   <cache>/replication-lab.lock                     who makes templates now
@@ -26,26 +26,26 @@ use crate::host::program;
 use crate::host::script::Script;
 use crate::password::Password;
 
-/// What every data directory of the lab is made with. Locale and encoding are pinned: else every
-/// refusal would be told in the language of the machine.
+/// The command that initialises every data directory of the lab. Locale and encoding are fixed;
+/// otherwise messages of servers would be in the language of the machine.
 pub(crate) const INITDB: &str =
     "initdb --locale=C --encoding=UTF8 --username=postgres --auth=scram-sha-256";
 
-/// Fills an empty data directory on a host. The password is in a file for a moment, never in a
-/// command line.
+/// Returns the lines that initialise an empty data directory on a host. The password is in a file
+/// for a moment, never in a command line.
 pub(crate) fn fill() -> String {
     format!(
         "printf %s \"$PASSWORD\" >../new && {INITDB} --no-sync --pwfile=../new -D \"$PGDATA\" && rm ../new"
     )
 }
 
-/// A data directory that nodes start from, and the superuser's password in it, which holds only
-/// until a cluster made of it is up.
+/// A data directory that nodes start from, and the superuser's password in it, which is replaced
+/// when a cluster has started.
 #[derive(Clone, Debug)]
 pub(crate) enum Template {
-    /// A directory to copy from.
+    /// A directory to copy.
     Directory(PathBuf, Password),
-    /// An image that has it in place.
+    /// An image that contains the data directory.
     #[cfg(feature = "container")]
     Image(Image, Password),
 }
@@ -59,7 +59,7 @@ impl Template {
         }
     }
 
-    /// What fills a node's data directory with it.
+    /// Returns the script that fills a node's data directory.
     pub(crate) fn fill(&self) -> Script {
         match self {
             Self::Directory(data, _) => {
@@ -71,34 +71,35 @@ impl Template {
         }
     }
 
-    /// The template of this installation, made if it is not there yet. Two processes that need it
-    /// at once: one makes it, the other waits. It is made beside its place and then moved there, so
-    /// that a half one is never taken for a whole one.
+    /// Returns the template of this installation, and creates it if it does not exist. Of two
+    /// processes that need it at the same time, one creates it and the other waits. It is created
+    /// beside its location and then renamed, so that a partial template is never used.
     pub(crate) async fn in_cache(installation: &Installation) -> Result<Self> {
         let account = Account::for_servers()?;
         let lock = lock(account.as_ref()).await?;
         let cache = cache(account.as_ref())?;
-        let place = cache.join(key(installation)?);
-        let act = || format!("making the template data directory {}", place.display());
-        let io = |source| Error::io(act(), source).remedy("remove the cache: lab clean --all");
-        if !place.exists() {
-            let new = place.with_extension(format!("new-{}", std::process::id()));
+        let directory = cache.join(key(installation)?);
+        let act = || format!("creating the template data directory {}", directory.display());
+        let io =
+            |source| Error::io(act(), source).remedy("remove the cache with cargo lab clean --all");
+        if !directory.exists() {
+            let new = directory.with_extension(format!("new-{}", std::process::id()));
             initdb(installation, account.as_ref(), &new).await?;
-            fs::rename(&new, &place).map_err(io)?;
+            fs::rename(&new, &directory).map_err(io)?;
         }
         drop(lock);
-        let password = fs::read_to_string(place.join("password")).map_err(io)?;
-        Ok(Self::Directory(place.join("data"), Password::known(password)))
+        let password = fs::read_to_string(directory.join("password")).map_err(io)?;
+        Ok(Self::Directory(directory.join("data"), Password::known(password)))
     }
 }
 
-/// Where the cache is; nothing where there is none.
+/// Returns the directory of the cache; none where it does not exist.
 pub(crate) fn find_cache() -> Result<Option<PathBuf>> {
     let account = Account::for_servers()?;
     Ok(Some(cache_path(account.as_ref())).filter(|cache| cache.exists()))
 }
 
-/// Removes the cache, and says where it was; nothing where there is none. Nobody fills it meanwhile.
+/// Removes the cache under its lock, and returns where it was; none where it does not exist.
 pub(crate) async fn remove_cache() -> Result<Option<PathBuf>> {
     let account = Account::for_servers()?;
     if find_cache()?.is_none() {
@@ -112,7 +113,8 @@ pub(crate) async fn remove_cache() -> Result<Option<PathBuf>> {
     Ok(Some(cache))
 }
 
-/// Beside the cache and not in it: as root, the cache is another account's.
+/// Locks the cache. The lock is beside the cache and not in it: as root, the cache belongs to
+/// another account.
 async fn lock(account: Option<&Account>) -> Result<File> {
     let path = cache_path(account).with_extension("lock");
     let act = format!("locking {}", path.display());
@@ -146,7 +148,7 @@ async fn initdb(installation: &Installation, account: Option<&Account>, new: &Pa
     if let Some(account) = account {
         sh.uid(account.uid).gid(account.gid);
     }
-    let act = format!("making the template data directory {}", new.display());
+    let act = format!("creating the template data directory {}", new.display());
     let output = sh.output().await.map_err(|source| Error::io(act.clone(), source))?;
     if output.status.success() {
         return Ok(());
@@ -156,11 +158,11 @@ async fn initdb(installation: &Installation, account: Option<&Account>, new: &Pa
     Err(Error::new(act, Why::Command { line: INITDB.to_owned(), status, output }))
 }
 
-/// The directory of templates, 0700 and of the account that servers run under; one that is
-/// somebody else's is not used, because what is in it is run.
+/// Returns the directory of templates, with mode 0700 and owned by the account of servers. A
+/// directory of another owner is refused, because its content is run.
 fn cache(account: Option<&Account>) -> Result<PathBuf> {
     let cache = cache_path(account);
-    let act = || format!("making the cache directory {}", cache.display());
+    let act = || format!("creating the cache directory {}", cache.display());
     let io = |source| Error::io(act(), source);
     match fs::DirBuilder::new().mode(0o700).create(&cache) {
         Ok(()) => {
@@ -175,15 +177,16 @@ fn cache(account: Option<&Account>) -> Result<PathBuf> {
     match found.is_dir() && found.uid() == owner && found.mode().trailing_zeros() >= 6 {
         true => Ok(cache),
         false => Err(io(ErrorKind::PermissionDenied.into())
-            .remedy("it must be a directory of the servers' account with mode 0700: remove it")),
+            .remedy("remove it; it must be a directory of the servers' account with mode 0700")),
     }
 }
 
-/// One template for each build of PostgreSQL and each way of making one.
+/// Returns the name of a template: one for each build of PostgreSQL and each way of creating it.
 fn key(installation: &Installation) -> Result<String> {
     let server = installation.bin.join("postgres");
-    let built = fs::metadata(&server)
-        .map_err(|source| Error::io(format!("looking at {}", server.display()), source))?;
+    let built = fs::metadata(&server).map_err(|source| {
+        Error::io(format!("reading the metadata of {}", server.display()), source)
+    })?;
     let mut hasher = DefaultHasher::new();
     (&installation.bin, INITDB, built.len(), built.mtime()).hash(&mut hasher);
     Ok(format!("template-{}-{:016x}", installation.version, hasher.finish()))

@@ -1,5 +1,5 @@
-//! The replication views and functions, asked. Each query works unchanged from PostgreSQL 13 on;
-//! nothing here waits or judges.
+//! Queries of the replication views and functions. Each works unchanged from PostgreSQL 13 on.
+//! Nothing here waits or judges.
 
 use std::time::Duration;
 
@@ -10,11 +10,16 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::wal::Timeline;
 
-/// Where the server that is asked stands itself: what it has written, or, as a standby, received.
+/// The SQL expression for the server's own position: what it has written, or, as a standby,
+/// received.
 const OWN: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
                    ELSE pg_current_wal_lsn() END";
 
-/// Every row of `pg_stat_replication`, by name.
+/// Returns every row of `pg_stat_replication`, ordered by name.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn replication(session: &Session) -> Result<Vec<Replication>> {
     let sql = format!(
         "SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, \
@@ -27,7 +32,12 @@ pub async fn replication(session: &Session) -> Result<Vec<Replication>> {
     rows.iter().map(|row| replication_row(row).map_err(|source| Error::sql(&sql, source))).collect()
 }
 
-/// One row of `pg_stat_replication`; none while nobody of that name is connected.
+/// Returns the row of `pg_stat_replication` with this name; none while no standby of that name is
+/// connected.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn replication_to(session: &Session, standby: &str) -> Result<Option<Replication>> {
     let rows = replication(session).await?;
     Ok(rows.into_iter().find(|row| row.application_name == standby))
@@ -53,7 +63,11 @@ fn replication_row(row: &Row) -> Result<Replication, tokio_postgres::Error> {
     })
 }
 
-/// Every row of `pg_replication_slots`, by name.
+/// Returns every row of `pg_replication_slots`, ordered by name.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
     let sql = format!(
         "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn, \
@@ -64,7 +78,7 @@ pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
     rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(&sql, source))).collect()
 }
 
-/// One row of `pg_replication_slots`.
+/// Returns the row of `pg_replication_slots` with this name.
 ///
 /// # Errors
 ///
@@ -89,7 +103,11 @@ fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
     })
 }
 
-/// Where the server of this session stands.
+/// Returns the position and the role of the server of this session.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn position(session: &Session) -> Result<Position> {
     const SQL: &str = "SELECT pg_is_in_recovery() AS in_recovery, timeline_id, \
                        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
@@ -107,15 +125,20 @@ pub async fn position(session: &Session) -> Result<Position> {
     read(row).map_err(|source| Error::sql(SQL, source))
 }
 
-/// The timeline that a server writes, or as a standby receives or has received last.
+/// The SQL expression for the timeline that a server writes, or, as a standby, receives or received
+/// last.
 pub(crate) const TIMELINE: &str = "CASE WHEN pg_is_in_recovery() THEN greatest( \
        (SELECT received_tli FROM pg_stat_wal_receiver), \
        (SELECT min_recovery_end_timeline FROM pg_control_recovery()), \
        (SELECT timeline_id FROM pg_control_checkpoint())) \
      ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
 
-/// The timeline that the server of this session writes, or as a standby receives or has received last.
-/// Unlike that of the control file it is the new one as soon as the server is promoted.
+/// Returns the timeline that the server writes, or, as a standby, receives or received last. Unlike
+/// the timeline in the control file it is the new one as soon as the server is promoted.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
 pub async fn timeline(session: &Session) -> Result<Timeline> {
     let timeline = session.value_unrecorded::<i32>(&format!("SELECT {TIMELINE}")).await?;
     Ok(Timeline(timeline.unsigned_abs()))

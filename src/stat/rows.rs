@@ -9,12 +9,12 @@ use crate::wal::{Lsn, Timeline, bytes_between};
 /// (manual: Monitoring Database Activity).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication {
-    /// The standby's name for itself.
+    /// The standby's `application_name`, which is its `cluster_name` by default.
     pub application_name: String,
     /// `startup`, `catchup`, `streaming`, `backup` or `stopping`.
     pub state: String,
-    /// Where the upstream itself stood a moment later: what it had written, or, as a standby,
-    /// received (no column of the view).
+    /// The upstream's own position, a moment later: what it had written, or, as a standby,
+    /// received. It is not a column of the view.
     pub own_lsn: Option<Lsn>,
     /// The last position sent; null while the walsender starts up.
     pub sent_lsn: Option<Lsn>,
@@ -24,26 +24,26 @@ pub struct Replication {
     pub flush_lsn: Option<Lsn>,
     /// The last position the standby replayed.
     pub replay_lsn: Option<Lsn>,
-    /// How long it took until the upstream heard that its last WAL was written there; null when
-    /// it has heard nothing new for a while.
+    /// The time until the upstream received the report that its last WAL was written on the
+    /// standby; null when no new report has come for a while.
     pub write_lag: Option<Duration>,
-    /// The same until it was flushed there.
+    /// The time until the report that it was flushed.
     pub flush_lag: Option<Duration>,
-    /// The same until it was replayed there.
+    /// The time until the report that it was replayed.
     pub replay_lag: Option<Duration>,
     /// `async`, `potential`, `sync` or `quorum`.
     pub sync_state: String,
 }
 
 impl Replication {
-    /// The bytes that the upstream has and the standby has not reported as replayed; null while
-    /// its walsender starts up.
+    /// Returns the bytes of WAL that the upstream has and the standby has not reported as replayed;
+    /// null while its walsender starts up.
     pub fn lag(&self) -> Option<u64> {
         Some(bytes_between(self.replay_lsn?, self.own_lsn?))
     }
 
-    /// Is it so that what is replayed was flushed, what is flushed was written, and what is written
-    /// was sent? It is while the standby streams; right after a reconnect it need not be.
+    /// Tells whether `sent ≥ write ≥ flush ≥ replay`. This holds while the standby streams; right
+    /// after a reconnect it need not.
     pub fn is_in_order(&self) -> bool {
         let positions = [self.replay_lsn, self.flush_lsn, self.write_lsn, self.sent_lsn];
         positions.iter().all(Option::is_some) && positions.is_sorted()
@@ -53,36 +53,37 @@ impl Replication {
 /// A row of `pg_replication_slots` (manual: System Views).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// Its name.
+    /// The slot's name.
     pub slot_name: String,
-    /// Is a walsender using it?
+    /// Tells whether a walsender uses it.
     pub active: bool,
-    /// The oldest WAL that it keeps; null until it was used or reserved WAL.
+    /// The oldest WAL that it retains; null until it has been used or has reserved WAL.
     pub restart_lsn: Option<Lsn>,
-    /// `reserved`, `extended`, `unreserved` or `lost`; null like `restart_lsn`.
+    /// `reserved`, `extended`, `unreserved` or `lost`; null where `restart_lsn` is null.
     pub wal_status: Option<String>,
-    /// Is it a standby's copy of its primary's slot? There are such from 17 on.
+    /// Tells whether it is a standby's copy of its primary's slot, which exists from PostgreSQL 17
+    /// on.
     pub synced: bool,
-    /// Where the server itself stood: what it had written, or, as a standby, received (no column
-    /// of the view).
+    /// The server's own position: what it had written, or, as a standby, received. It is not a
+    /// column of the view.
     pub own_lsn: Option<Lsn>,
 }
 
 impl Slot {
-    /// The bytes of WAL from the oldest that it keeps to the newest.
+    /// Returns the bytes of retained WAL: from the oldest that the slot retains to the newest.
     pub fn retained(&self) -> Option<u64> {
         Some(bytes_between(self.restart_lsn?, self.own_lsn?))
     }
 }
 
-/// Where a server stands, whichever role it has.
+/// A server's position in the WAL, as a primary or as a standby.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Is it in recovery: a standby?
+    /// Tells whether it is in recovery, as a standby is.
     pub in_recovery: bool,
     /// The timeline in its control file. Right after a promotion, until the next checkpoint has
-    /// ended, that is still the old one.
+    /// completed, it is still the old one.
     pub control_timeline: Timeline,
-    /// The end of what it has written (a primary) or replayed (a standby).
+    /// The end of the WAL that it has written (a primary) or replayed (a standby).
     pub lsn: Option<Lsn>,
 }

@@ -1,5 +1,5 @@
-//! Lag over time, and the WAL that slots keep: the two views looked at in fixed steps from a
-//! connection of its own, while something else happens. It never judges, and says what it cost.
+//! Lag and retained WAL over time: the two views observed in fixed steps, over a connection of
+//! their own, while a test does something else. It never judges, and it reports its own cost.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use crate::record::reading::Reading;
 use crate::session::Session;
 use crate::wal::bytes_between;
 
-/// Fine enough to show the peak of a burst of one second.
+/// The default step: small enough to show the peak of a burst of one second.
 pub const STEP: Duration = Duration::from_millis(5);
 
-/// A sampler at work. It ends when it is dropped.
+/// A running sampler. It ends when it is dropped.
 #[must_use = "a sampler gives its samples when it is stopped"]
 #[derive(Debug)]
 pub struct Sampler {
@@ -26,19 +26,19 @@ pub struct Sampler {
     work: JoinHandle<Result<Samples>>,
 }
 
-/// What an upstream said about its standbys, over time.
+/// The rows of an upstream's views over time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
     all: Vec<Sample>,
-    looking: Duration,
-    /// When the first one was taken, since the record began.
+    observing: Duration,
+    /// The time of the first sample, since the record began.
     began: Duration,
 }
 
-/// What it said at one moment.
+/// The rows of an upstream's views at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Since the sampler began.
+    /// The time since the sampler began.
     pub at: Duration,
     /// Every row of `pg_stat_replication`.
     pub standbys: Vec<Replication>,
@@ -47,27 +47,30 @@ pub struct Sample {
 }
 
 impl Sampler {
-    /// Begins to look at the standbys of `upstream` every `step`; a look that takes longer than that
-    /// is followed by the next one at the next step.
+    /// Starts to observe the standbys of `upstream` every `step`; an observation that takes longer
+    /// is followed by the next one at the next step. One sample has been taken when this returns.
     ///
-    /// There is one sample when this comes back.
+    /// # Errors
+    ///
+    /// The upstream refuses the connection or the first observation.
     pub async fn start(upstream: &Node, step: Duration) -> Result<Self> {
         let session = upstream.session_unrecorded().await?;
         let (started, began) = (Instant::now(), upstream.notebook().age());
-        let first = look(&session, Duration::ZERO).await?;
-        let seen = Samples { all: vec![first], looking: started.elapsed(), began };
+        let first = observe(&session, Duration::ZERO).await?;
+        let seen = Samples { all: vec![first], observing: started.elapsed(), began };
         let (end, ended) = oneshot::channel();
         let work = tokio::spawn(sample(session, seen, step.max(Duration::from_millis(1)), ended));
         Ok(Self { end, work })
     }
 
-    /// Ends and gives the samples.
+    /// Ends the sampler and returns its samples.
     ///
     /// # Errors
     ///
-    /// A look failed: the upstream ended, or its connection.
+    /// An observation failed: the upstream or the connection ended.
     pub async fn stop(self) -> Result<Samples> {
-        // It has ended already when a look failed, and says so below.
+        // The sampler has ended already when an observation failed; its result, below, has the
+        // error.
         let _ = self.end.send(());
         self.work.await.map_err(|source| Error::io("sampling lag", source.into()))?
     }
@@ -81,39 +84,41 @@ async fn sample(
 ) -> Result<Samples> {
     #[expect(clippy::disallowed_methods, reason = "a sampler's step is a time")]
     let mut steps = tokio::time::interval(step);
+    // After a slow observation the missed steps are skipped: a burst of them would distort the lag.
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let started = Instant::now();
     loop {
-        let look = async {
+        let observation = async {
             steps.tick().await;
             let at = started.elapsed();
-            (at, look(&session, at).await)
+            (at, observe(&session, at).await)
         };
-        // Stopped is stopped, also while an upstream does not answer.
+        // The order to stop ends the sampler even while an upstream does not answer.
         let (at, sample) = tokio::select! {
             biased;
             _ = &mut ended => break,
-            looked = look => looked,
+            observed = observation => observed,
         };
-        seen.looking += started.elapsed().saturating_sub(at);
+        seen.observing += started.elapsed().saturating_sub(at);
         seen.all.push(sample?);
     }
     Ok(seen)
 }
 
-/// Both views in one round trip.
-async fn look(session: &Session, at: Duration) -> Result<Sample> {
+/// Observes both views in one round trip.
+async fn observe(session: &Session, at: Duration) -> Result<Sample> {
     let (standbys, slots) = tokio::try_join!(replication(session), slots(session))?;
     Ok(Sample { at, standbys, slots })
 }
 
 impl Samples {
-    /// All of them, in order.
+    /// Returns all samples, in order.
     pub fn all(&self) -> &[Sample] {
         &self.all
     }
 
-    /// Those of one standby: when, and its row. Where it was not connected there is none.
+    /// Returns the samples of one standby: the time and its row. While it is not connected there is
+    /// none.
     pub fn of(&self, standby: &str) -> impl Iterator<Item = (Duration, &Replication)> {
         self.all.iter().filter_map(move |sample| {
             let row = sample.standbys.iter().find(|row| row.application_name == standby)?;
@@ -121,19 +126,20 @@ impl Samples {
         })
     }
 
-    /// The largest lag of a standby in bytes; nothing when it never reported a position.
+    /// Returns the largest lag of a standby, in bytes; none where it never reported a position.
     pub fn peak(&self, standby: &str) -> Option<u64> {
         self.of(standby).filter_map(|(_, row)| row.lag()).max()
     }
 
-    /// Those of the first part of the time.
+    /// Keeps the samples up to this time since the sampler began.
     #[must_use]
     pub fn until(mut self, end: Duration) -> Self {
         self.all.retain(|sample| sample.at <= end);
         self
     }
 
-    /// The longest of a standby's lags in time: `samples.longest("standby1", |row| row.write_lag)`.
+    /// Returns the longest of a standby's lags in time: `samples.longest("standby1", |row|
+    /// row.write_lag)`.
     pub fn longest(
         &self,
         standby: &str,
@@ -142,7 +148,8 @@ impl Samples {
         self.of(standby).filter_map(|(_, row)| lag(row)).max()
     }
 
-    /// The WAL that the upstream of a standby wrote, in bytes per second, over steps of this time.
+    /// Returns the rate at which the upstream of a standby wrote WAL, in bytes per second, averaged
+    /// over steps of this length.
     #[expect(clippy::cast_precision_loss, reason = "no WAL is above two to the 53")]
     pub fn wal_rate(&self, standby: &str, step: Duration) -> Reading {
         let mut positions = self.of(standby).filter_map(|(at, row)| Some((at, row.own_lsn?)));
@@ -160,12 +167,12 @@ impl Samples {
         Reading::Series(rates.collect(), "bytes per second".to_owned())
     }
 
-    /// A standby's lag over time, in bytes.
+    /// Returns a standby's lag over time, in bytes.
     pub fn lag(&self, standby: &str) -> Reading {
         self.series(self.of(standby).filter_map(|(at, row)| Some((at, row.lag()?))))
     }
 
-    /// The WAL that a slot kept over time, in bytes.
+    /// Returns the WAL that a slot retained over time, in bytes.
     pub fn retained(&self, slot: &str) -> Reading {
         let kept = |sample: &Sample| {
             let slot = sample.slots.iter().find(|one| one.slot_name == slot)?;
@@ -174,19 +181,19 @@ impl Samples {
         self.series(self.all.iter().filter_map(kept))
     }
 
-    /// Was `sent ≥ write ≥ flush ≥ replay` in every sample of a standby that streamed? Not so, when
-    /// there is none.
+    /// Tells whether `sent ≥ write ≥ flush ≥ replay` held in every sample of a streaming standby;
+    /// false where there is no such sample.
     pub fn are_in_order(&self, standby: &str) -> bool {
         let mut streaming =
             self.of(standby).map(|(_, row)| row).filter(|row| row.state == "streaming").peekable();
         streaming.peek().is_some() && streaming.all(Replication::is_in_order)
     }
 
-    /// What one look took on average: what the sampler itself cost the upstream, at most, out of
-    /// every step.
+    /// Returns the average duration of one observation: the most that the sampler cost the upstream
+    /// in every step.
     pub fn cost(&self) -> Duration {
-        let looks = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
-        self.looking / looks
+        let observations = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
+        self.observing / observations
     }
 
     #[expect(clippy::cast_precision_loss, reason = "no lag is above two to the 53")]
@@ -195,7 +202,7 @@ impl Samples {
         Reading::Series(points.collect(), "bytes".to_owned())
     }
 
-    /// The time of a sample as a series has it: since the record began.
+    /// Returns the time of a sample as a series has it: in seconds since the record began.
     fn seconds(&self, at: Duration) -> f64 {
         (self.began + at).as_secs_f64()
     }

@@ -1,77 +1,78 @@
-//! What writers were told, against what is really there: the proof that no acknowledged commit was
-//! lost. It is pure: it asks no server, and who wrote is nothing to it.
+//! The outcomes that writers recorded, compared with the rows that are present: the proof that no
+//! acknowledged commit was lost. It is pure: it asks no server, and it works for any kind of
+//! writer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::record::reading::Reading;
 
-/// What a writer was told about one attempt.
+/// The outcome of one attempt, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The server answered that it is committed.
+    /// The server reported that it committed.
     Acked,
-    /// The server answered that it is not.
+    /// The server reported that it did not commit.
     Failed,
-    /// The connection ended, or no answer came, before either: it may be there or not.
+    /// The connection ended, or no answer came in time: the row may be present or not.
     Unknown,
 }
 
 /// One attempt to write one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What tells the row apart from all others.
+    /// The id of the row, unique among all attempts.
     pub id: i64,
-    /// When the outcome was known, since the record began.
+    /// The time when the outcome was known, since the record began.
     pub at: Duration,
-    /// What the writer was told.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// Every attempt of all writers, in the order in which their outcomes were known.
+/// All attempts of all writers, in the order in which their outcomes were known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     attempts: Vec<Attempt>,
 }
 
-/// A ledger against the rows that were found at last, on the primary of the newest timeline.
+/// The comparison of a ledger with the rows on the primary of the newest timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Acked, and not found.
+    /// The rows that were acked and are not present.
     pub lost: Vec<i64>,
-    /// Found, and said to have failed or never written.
+    /// The rows that are present and failed, or were never written.
     pub unexpected: Vec<i64>,
-    /// Found, and its outcome unknown: nobody was told a wrong thing.
+    /// The rows that are present and whose outcome was unknown: no client received a wrong answer.
     pub recovered: Vec<i64>,
-    /// Found more than once.
+    /// The rows that are present more than once.
     pub duplicated: Vec<i64>,
 }
 
 impl Verdict {
-    /// How many rows are lost, unexpected and duplicated: what must be nothing at all.
+    /// Returns the numbers of lost, unexpected and duplicated rows, in this order. Each must be 0.
     pub fn wrong(&self) -> [u64; 3] {
         [&self.lost, &self.unexpected, &self.duplicated].map(|ids| ids.len() as u64)
     }
 }
 
 impl Ledger {
-    /// A ledger of these attempts.
+    /// Creates a ledger of these attempts.
     pub fn new(mut attempts: Vec<Attempt>) -> Self {
         attempts.sort_by_key(|attempt| attempt.at);
         Self { attempts }
     }
 
-    /// All attempts.
+    /// Returns all attempts.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// How many had this outcome.
+    /// Returns the number of attempts with this outcome.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.with(outcome).count() as u64
     }
 
-    /// The longest time in which nothing was acked, between two acks: the downtime as clients saw it.
+    /// Returns the longest time between two acks: the downtime as the clients saw it.
     pub fn longest_gap(&self) -> Duration {
         let mut acks = self.with(Outcome::Acked).map(|attempt| attempt.at);
         let Some(mut last) = acks.next() else { return Duration::ZERO };
@@ -79,7 +80,8 @@ impl Ledger {
         gaps.max().unwrap_or_default()
     }
 
-    /// How many were acked in each tenth of a second, as a rate; the tenths without any are there too.
+    /// Returns the rate of acked orders over time, in steps of a tenth of a second, including steps
+    /// without any.
     pub fn acked_over_time(&self) -> Reading {
         let tenth = |attempt: &Attempt| attempt.at.as_millis() / 100;
         let mut acks = self.with(Outcome::Acked).map(tenth).peekable();
@@ -96,7 +98,7 @@ impl Ledger {
         Reading::Series(points, "orders per second".to_owned())
     }
 
-    /// Compares with the rows that were found.
+    /// Compares the ledger with the rows that are present.
     ///
     /// ```
     /// use replication_lab::ledger::{Attempt, Ledger, Outcome};

@@ -1,5 +1,5 @@
-//! `pgbench` as it comes with the server: its tables, a load of its built-in transactions, and what it
-//! said about that, as values. It never says whether a figure is a good one (manual: `pgbench`).
+//! `pgbench` as it comes with the server: its tables, a load of its built-in transactions, and its
+//! report as values. It never judges a figure (manual: `pgbench`).
 
 use std::time::Duration;
 
@@ -8,14 +8,22 @@ use crate::host::script::Script;
 use crate::node::Node;
 use crate::record::reading::Reading;
 
-/// Makes its tables on a node, with 100 000 accounts for each unit of `scale`.
+/// Creates `pgbench`'s tables on a node, with 100 000 accounts for each unit of `scale`.
+///
+/// # Errors
+///
+/// `pgbench` is missing on the node's host, or exits with an error.
 pub async fn initialise(node: &Node, scale: u64) -> Result<()> {
     let line = format!("pgbench --initialize --quiet --scale={scale} 2>&1");
     node.run_as_client(Script::new(line)).await.map(drop)
 }
 
-/// Lets so many clients run transactions on a node for a time, each as fast as it can, and gives what
-/// `pgbench` reported. Whole seconds are meant; it takes no parts of them.
+/// Runs transactions of `clients` clients on a node for `seconds` seconds, each client as fast as
+/// it can, and returns the report.
+///
+/// # Errors
+///
+/// `pgbench` exits with an error, or its report is not understood.
 pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
     let line = format!(
         "pgbench --no-vacuum --progress=1 --client={clients} --jobs={} --time={seconds} 2>&1",
@@ -27,45 +35,45 @@ pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
     Ok(Report { began, ..report })
 }
 
-/// What a run of `pgbench` reported.
+/// The report of a run of `pgbench`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// When the run began, since the record began; `pgbench` says nothing of that.
+    /// The time when the run began, since the record began; the lab measures it.
     pub began: Duration,
-    /// The transactions that it counted as processed.
+    /// The number of transactions that `pgbench` counted as processed.
     pub transactions: u64,
-    /// Those that failed. Before 15 nobody counts them: the first one ends its client, and the run
-    /// with an error.
+    /// The number of failed transactions. Before PostgreSQL 15 `pgbench` does not count them: the
+    /// first one ends its client, and the run fails.
     pub failed: u64,
     /// Transactions per second, without the time that connections took.
     pub tps: f64,
     /// The average latency of a transaction.
     pub latency: Duration,
-    /// The same two, second by second. The last second may be missing.
+    /// Rate and latency, second by second. The last second may be missing.
     pub progress: Vec<Progress>,
 }
 
-/// One line of progress.
+/// One line of `pgbench`'s progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Since the run began.
+    /// The time since the run began.
     pub at: Duration,
     /// Transactions per second since the last line.
     pub tps: f64,
-    /// Their average latency.
+    /// The average latency of these transactions.
     pub latency: Duration,
 }
 
 impl Report {
-    /// Reads what `pgbench` printed: progress, then the report.
+    /// Reads the output of `pgbench`: progress, then the report.
     ///
     /// # Errors
     ///
-    /// A figure is not there: the error has the text.
+    /// A figure is missing: the error has the text.
     pub fn parse(said: &str) -> Result<Self> {
         let missing = |what: &str| {
-            Error::unreadable(format!("looking for {what:?} in what pgbench said"), said)
-                .remedy("is the pgbench on this node's PATH the one that came with its server?")
+            Error::unreadable(format!("looking for {what:?} in the output of pgbench"), said)
+                .remedy("make sure that the pgbench in PATH on this node comes with its server")
         };
         let after = |what: &str| -> Option<f64> {
             number(said.lines().filter_map(|line| line.strip_prefix(what)).next_back()?)
@@ -75,14 +83,14 @@ impl Report {
             began: Duration::ZERO,
             transactions: whole(figure("number of transactions actually processed: ")?),
             failed: after("number of failed transactions: ").map_or(0, whole),
-            // 13 prints two of them, the last one without the time of the connections.
+            // PostgreSQL 13 prints two such lines; the last one excludes the time of connecting.
             tps: figure("tps = ")?,
             latency: millis(figure("latency average = ")?),
             progress: said.lines().filter_map(Progress::parse).collect(),
         })
     }
 
-    /// Transactions per second, over time.
+    /// Returns the transactions per second, over time.
     pub fn tps_over_time(&self) -> Reading {
         let points = self.progress.iter();
         let points = points.map(|second| ((self.began + second.at).as_secs_f64(), second.tps));
@@ -91,7 +99,7 @@ impl Report {
 }
 
 impl Progress {
-    /// `progress: 1.0 s, 628.0 tps, lat 1.580 ms stddev 0.501, 0 failed`
+    /// Reads a line such as `progress: 1.0 s, 628.0 tps, lat 1.580 ms stddev 0.501, 0 failed`.
     fn parse(line: &str) -> Option<Self> {
         let mut parts = line.strip_prefix("progress: ")?.split(", ");
         let at = Duration::try_from_secs_f64(number(parts.next()?)?).ok()?;
@@ -101,7 +109,7 @@ impl Progress {
     }
 }
 
-/// The number that a text begins with.
+/// Returns the number that a text begins with.
 fn number(text: &str) -> Option<f64> {
     text.split([' ', '/']).next()?.parse().ok().filter(|number: &f64| number.is_finite())
 }

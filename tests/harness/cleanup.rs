@@ -18,11 +18,12 @@ use tempfile::TempDir;
 use crate::support::{Outcome, directory, lab, program, send, settings, within_deadline};
 use crate::traces::{SOON, Traces, memory_of, postmasters, processes_in};
 
-/// A process that is killed while it starts a container leaves it to its fuse.
+/// The longest wait after a process was killed while it started a container: the container ends
+/// with its fuse.
 const AFTER_THE_FUSE: Duration = Duration::from_secs(25);
 
-/// A signal that ends the process ends its cluster. Method: `lab up`, wait until it says that the
-/// cluster is up, send the signal, look.
+/// A signal that ends the process ends its cluster. Method: `lab up`, wait until the cluster is up,
+/// send the signal, search for traces.
 #[rstest]
 #[case::killed(Signal::SIGKILL)]
 #[case::interrupted(Signal::SIGINT)]
@@ -40,7 +41,7 @@ fn a_signal_leaves_nothing_behind(#[case] signal: Signal) {
     });
 }
 
-/// The end of its input is the person's way of saying that they are done.
+/// The end of its input ends `lab up`, as `quit` does.
 #[test]
 fn the_end_of_its_input_ends_lab_up() {
     within_deadline(async move {
@@ -55,7 +56,7 @@ fn the_end_of_its_input_ends_lab_up() {
     });
 }
 
-/// The same at any moment of a test process. Method: this test binary's own
+/// A test process that is killed at any moment leaves nothing. Method: this test binary's own
 /// [`a_pair_comes_and_goes`], killed at moments spread over its life.
 #[test]
 fn a_test_process_killed_at_any_moment_leaves_nothing_behind() {
@@ -80,44 +81,44 @@ async fn killed_after(moment: Duration) -> Outcome {
     Ok(Traces::of(holder.id(), &home)?.vanish(AFTER_THE_FUSE).await?)
 }
 
-/// A panic unwinds through the cluster, which goes with it. Local servers are looked for by their
-/// directory, containers by the places that the cluster told.
+/// A panic unwinds through the cluster and removes it. Local servers are searched by their
+/// directory, containers by the locations that the cluster reported.
 #[test]
 fn a_panic_leaves_nothing_behind() {
     let home = directory();
     let settings = settings(&home).unwrap();
-    let (send, places) = std::sync::mpsc::channel();
+    let (send, locations) = std::sync::mpsc::channel();
     let panicked = std::thread::spawn(move || {
         within_deadline(async move {
             let site = Site::choose(&settings).await?;
             let pair = Topology::pair().start_at(&site, &Notebook::in_memory()).await?;
-            let _ = send.send(places_of(&pair));
+            let _ = send.send(locations_of(&pair));
             panic!("in the middle of a test");
         });
     });
     assert!(panicked.join().is_err());
-    let places = places.recv().unwrap();
-    assert_eq!(places.len(), 2);
-    within_deadline(async move { Ok(gone(&home, &places).await?) });
+    let locations = locations.recv().unwrap();
+    assert_eq!(locations.len(), 2);
+    within_deadline(async move { Ok(gone(&home, &locations).await?) });
 }
 
-/// A server that was killed leaves its shared memory to whoever cleans up.
+/// A crashed server leaves its shared memory, which the switch removes.
 #[test]
 fn a_crashed_server_leaves_nothing_behind() {
     within_deadline(async move {
         let home = directory();
         let site = Site::choose(&settings(&home)?).await?;
         let alone = Topology::alone().start_at(&site, &Notebook::in_memory()).await?;
-        let places = places_of(&alone);
+        let locations = locations_of(&alone);
         let servers = postmasters(home.path());
         alone.primary().crash().await?;
         alone.stop().await?;
         assert_eq!(memory_of(&servers), Vec::<String>::new());
-        Ok(gone(&home, &places).await?)
+        Ok(gone(&home, &locations).await?)
     });
 }
 
-/// `LAB_KEEP=1` keeps the cluster of a process that did not say that all went well.
+/// `LAB_KEEP=1` keeps the cluster of a process that was killed.
 #[test]
 fn what_is_to_be_kept_is_kept() {
     within_deadline(async move {
@@ -142,8 +143,8 @@ fn what_is_to_be_kept_is_kept() {
     });
 }
 
-/// A run that is killed ends its scenario, and nothing of that is left. Method: `lab run`, kill it
-/// once its scenario has its servers, look.
+/// A run that is killed ends its scenario, and nothing of the scenario is left. Method: `lab run`,
+/// kill it once its scenario has its servers, search for traces.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_killed_run_leaves_nothing_behind() {
@@ -178,7 +179,7 @@ fn a_killed_run_leaves_nothing_behind() {
     });
 }
 
-/// The test program that a run has started, if it is there.
+/// Returns the test program that a run has started, if it is there.
 #[cfg(target_os = "linux")]
 fn child_of(parent: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
@@ -189,7 +190,7 @@ fn child_of(parent: u32) -> Option<u32> {
     children.split_whitespace().find(is_scenario)?.parse().ok()
 }
 
-/// The pair that other tests kill, and a smoke test by itself.
+/// The pair that other tests kill; by itself it is a smoke test.
 #[test]
 fn a_pair_comes_and_goes() {
     within_deadline(async move {
@@ -206,28 +207,32 @@ fn up(home: &TempDir) -> Outcome<Child> {
     spawn_up(&mut lab(&["up"]), home)
 }
 
-/// Starts `lab up` and waits until it says that the cluster is up.
+/// Starts `lab up` and waits until the cluster is up.
 fn spawn_up(command: &mut std::process::Command, home: &TempDir) -> Outcome<Child> {
     let command = command.env("LAB_DIR", home.path()).stderr(Stdio::null()).process_group(0);
     let mut holder = command.spawn()?;
     let said = holder.stdout.take().map(BufReader::new).ok_or("its output is piped")?;
-    match said.lines().map_while(io::Result::ok).any(|line| line.starts_with("Ctrl-C")) {
+    match said
+        .lines()
+        .map_while(io::Result::ok)
+        .any(|line| line.starts_with("help lists the verbs"))
+    {
         true => Ok(holder),
         false => Err("lab up ended before the cluster was up".into()),
     }
 }
 
-fn places_of(cluster: &replication_lab::Cluster) -> Vec<String> {
+fn locations_of(cluster: &replication_lab::Cluster) -> Vec<String> {
     cluster.nodes().iter().map(|node| node.host().location()).collect()
 }
 
-/// None of these places is there any more, and no process works in `home`.
-async fn gone(home: &TempDir, places: &[String]) -> Result<()> {
+/// Waits until none of these locations exists and no process works in `home`.
+async fn gone(home: &TempDir, locations: &[String]) -> Result<()> {
     let settings = settings(home)?;
     until("the cluster is gone", SOON, || async {
         let hosts = Leftover::all(&settings).await?;
         let mut left: Vec<_> = hosts.iter().map(Leftover::location).collect();
-        left.retain(|place| places.iter().any(|gone| gone.starts_with(place)));
+        left.retain(|location| locations.iter().any(|gone| gone.starts_with(location)));
         left.extend(processes_in(home.path()));
         Ok(if left.is_empty() { Seen::Done(()) } else { Seen::NotYet(left.join(", ")) })
     })

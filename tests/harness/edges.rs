@@ -1,9 +1,9 @@
-//! Which file of `src` imports which: no file imports itself in a circle, the pure ones reach no runtime,
-//! process, clock, file, node or session, and `host/` knows nothing of what is above it. Method: the
-//! sources, parsed; nothing is compiled.
+//! The imports among the files of `src`: no file imports itself in a circle, the pure ones reach no
+//! runtime, process, clock, file, node or session, and `host/` knows nothing of the layers above
+//! it. Method: the sources, parsed; nothing is compiled.
 //!
-//! An edge is a path, in a `use` or anywhere else, that begins with `crate`, `super`, `self` or a module of
-//! the file, and leads to another file. What stands under `#[cfg(test)]` is left out.
+//! An edge is a path, in a `use` or anywhere else, that begins with `crate`, `super`, `self` or a
+//! module of the file, and leads to another file. Code under `#[cfg(test)]` is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,8 +14,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{Attribute, Item, UseTree};
 
-/// Files from which everything can be described, rendered and judged without a server. A folder stands
-/// for all files in it.
+/// The files that must work without a server: they describe, render and judge. A folder stands for
+/// all files in it.
 const PURE: &[&str] = &[
     "conf",
     "topology",
@@ -47,8 +47,8 @@ const PURE: &[&str] = &[
     "cli/check/target",
 ];
 
-/// What a pure file reaches neither by itself nor through another file: a runtime, a process, a clock,
-/// a file, the network.
+/// What a pure file must not reach, by itself or through another file: a runtime, a process, a
+/// clock, a file, the network.
 const IMPURE: [&str; 8] = [
     "tokio",
     "std::process",
@@ -115,7 +115,7 @@ fn a_host_knows_nothing_of_what_is_above_it() {
     assert_eq!(above, Vec::<String>::new());
 }
 
-/// Only the scenarios' own folders name an exercise: the library reads what belongs to them as data.
+/// Only the scenarios' own folders name an exercise: the library reads them as data.
 #[test]
 fn the_library_names_no_exercise() {
     let root = root().join("src");
@@ -136,12 +136,12 @@ struct Sources {
     files: BTreeMap<String, File>,
 }
 
-/// What one file imports.
+/// The imports of one file.
 #[derive(Default)]
 struct File {
-    /// Other files of `src`.
+    /// The other files of `src` that it imports.
     imports: BTreeSet<String>,
-    /// Those of [`IMPURE`] that it names itself.
+    /// The entries of [`IMPURE`] that it names itself.
     impure: BTreeSet<&'static str>,
 }
 
@@ -173,7 +173,7 @@ impl Sources {
         Self { files: names.iter().map(read).collect() }
     }
 
-    /// A shortest path from a file to every file that it reaches, itself included.
+    /// Returns a shortest path from a file to every file that it reaches, itself included.
     fn paths_from<'a>(&'a self, file: &'a str) -> Vec<Vec<&'a str>> {
         let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut queue = vec![vec![file]];
@@ -193,7 +193,7 @@ impl Sources {
         known.into_values().collect()
     }
 
-    /// A circle through a file, if there is one.
+    /// Returns a circle through a file, if there is one.
     fn circle(&self, file: &str) -> Option<String> {
         let back = |path: &Vec<&str>| {
             let last = path.last().and_then(|last| self.files.get(*last));
@@ -226,7 +226,7 @@ impl File {
     }
 }
 
-/// Reads the paths of one file.
+/// A reader of the paths of one file.
 struct Reader<'a> {
     name: &'a str,
     names: &'a BTreeSet<String>,
@@ -256,7 +256,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Names that are joined by `::`, also within macros.
+    /// Reads names that are joined by `::`, within macros, too.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -291,13 +291,14 @@ impl Reader<'_> {
         }
     }
 
-    /// The file that a path of this crate leads to: that of its longest part that is a module.
+    /// Returns the file that a path of this crate leads to: that of its longest prefix that is a
+    /// module.
     fn target(&self, path: &[String]) -> Option<String> {
         let own: Vec<_> = match self.name {
             "lib" | "main" => Vec::new(),
             name => name.split('/').map(str::to_owned).collect(),
         };
-        // A visibility such as `pub(super)` is no path to anything.
+        // A visibility such as `pub(super)` leads to no file.
         let (first, rest) = path.split_first().filter(|(_, rest)| !rest.is_empty())?;
         let mut full = match first.as_str() {
             "crate" => Vec::new(),

@@ -1,6 +1,6 @@
-//! Bad settings and missing things: each its own error, which names what is wrong, what is there
+//! Bad settings and missing things: each has its own error, which names what is wrong, what was found
 //! and what to do next; and nothing is left running. Method: the program `lab` in an environment
-//! of the test's own, its exit code and what it says.
+//! of the test's own, its exit code and its output.
 
 use std::fs::Permissions;
 use std::io::Read as _;
@@ -37,7 +37,7 @@ const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
 )]
 #[case::neither(
     &[("LAB_HOST", "auto"), NO_ENGINE, ("LAB_PG", "98")],
-    &["somewhere to run PostgreSQL", "container engine", "PostgreSQL 98 on this", "either of the two"]
+    &["choosing where to run PostgreSQL", "container engine", "PostgreSQL 98 on this", "either of the two"]
 )]
 fn says(#[case] environment: Environment, #[case] expected: &'static [&'static str]) {
     within_deadline(async move { refused(bare_lab().envs(environment.iter().copied()), expected) });
@@ -46,7 +46,7 @@ fn says(#[case] environment: Environment, #[case] expected: &'static [&'static s
 const LONG: &str =
     "/tmp/a-directory-whose-name-is-far-too-long-for-the-path-of-a-unix-socket-in-it";
 
-/// What is wrong on a machine that has PostgreSQL 17. Method: programs that only say so.
+/// Errors on a machine that has PostgreSQL 17. Method: programs that only report that version.
 #[rstest]
 #[case::version(&[("LAB_PG", "98")], &["PostgreSQL 98 on this machine", "17.0 in", "postgresql-98"])]
 #[case::directory(&[("LAB_DIR", "/nonexistent/dir")], &["/nonexistent/dir", "set LAB_DIR"])]
@@ -70,8 +70,8 @@ fn says_where_postgresql_is(
     });
 }
 
-/// An engine without the image, and without a registry: the error says how to build one. Method: an
-/// engine of the test's own that has nothing and can get nothing.
+/// An engine without the image and without a registry: the error says how to build the image. Method: an
+/// engine of the test's own that has no image and cannot pull one.
 #[test]
 fn an_image_that_cannot_be_had() {
     within_deadline(async move {
@@ -100,15 +100,15 @@ fn a_server_that_does_not_start() {
         let home = directory();
         let conf = home.path().join("extra.conf");
         std::fs::write(&conf, "shared_buffers = 'lots'\n")?;
-        let expected = ["ended by itself", "last lines of its log", "shared_buffers"];
+        let expected = ["exited by itself", "last lines of the server's log", "shared_buffers"];
         refused(lab(&["up"]).env("LAB_CONF", conf), &expected)
     });
 }
 
-/// What `lab up` is asked for and cannot be. Method: arguments that are no good by themselves, that ask
-/// for too little, and that only PostgreSQL can refuse.
+/// Arguments of `lab up` that are refused. Method: arguments that are not understood, that contradict
+/// each other, and that only PostgreSQL can refuse.
 #[rstest]
-#[case::latency(2, &["--latency", "soon"], &["--latency <TIME>", "\"soon\" is no time such as 20ms"])]
+#[case::delay(2, &["--delay", "soon"], &["--delay <TIME>", "\"soon\" is not a time such as 20ms"])]
 #[case::standbys(2, &["--standbys", "9"], &["--standbys <STANDBYS>", "9 is not in 0..=8"])]
 #[case::cascade(1, &["--cascade"], &["a cascade", "1 standby", "add --standbys 2"])]
 #[case::sync(1, &["--sync", "FIRST 1 ("], &["--sync", "42601", "syntax error", "--help"])]
@@ -121,7 +121,7 @@ fn says_what_cannot_be_brought_up(
     within_deadline(async move { refused_with(code, &mut command(), expected) });
 }
 
-/// `lab up` with the environment's own choice of a host and a version taken away.
+/// Returns `lab up` without the environment's choice of a host and a version.
 fn bare_lab() -> Command {
     let mut command = lab(&["up"]);
     for name in ["LAB_HOST", "LAB_PG", "LAB_IMAGE", "LAB_PG_BIN", "LAB_CONF"] {
@@ -130,7 +130,7 @@ fn bare_lab() -> Command {
     command
 }
 
-/// The lab refuses, says all of this, and leaves no directory.
+/// Checks that the lab refuses, that its error contains all of this, and that it leaves no directory.
 fn refused(command: &mut Command, expected: &[&str]) -> Outcome {
     refused_with(1, command, expected)
 }

@@ -1,4 +1,4 @@
-//! Faults on the way between real servers, on the chosen host.
+//! Faults on links and servers, with real servers on the chosen host.
 
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use replication_lab::{Direction, Session, Topology, stat};
 
 use crate::support::within_deadline;
 
-/// While a link is cut nothing arrives and nobody notices; healed, the standby catches up by itself.
-/// Method: cut, write, watch the relay's count, the standby's rows and the walsender's row; heal.
+/// While a link is cut nothing arrives and no connection ends; healed, the standby catches up by
+/// itself. Method: cut, write, watch the relay's count, the standby's rows and the walsender's row;
+/// heal.
 #[test]
 fn a_cut_stops_replication_and_a_heal_resumes_it() {
     within_deadline(async move {
@@ -40,7 +41,7 @@ fn a_cut_stops_replication_and_a_heal_resumes_it() {
     });
 }
 
-/// After a reset the standby connects again by itself, and loses nothing.
+/// After a reset the standby reconnects by itself, and no row is lost.
 #[test]
 fn a_reset_is_survived_without_a_hand() {
     within_deadline(async move {
@@ -60,8 +61,8 @@ fn a_reset_is_survived_without_a_hand() {
     });
 }
 
-/// A frozen server answers nobody, and its upstream does not notice; thawed, it goes on.
-/// Method: freeze a standby, write, ask it over an open session; thaw; once more by a drop.
+/// A frozen server answers no client, and its upstream does not notice; thawed, it goes on. Method:
+/// freeze a standby, write, ask it over an open session; thaw; once more by a drop.
 #[test]
 fn a_frozen_server_says_nothing_and_a_thawed_one_goes_on() {
     within_deadline(async move {
@@ -88,7 +89,7 @@ fn a_frozen_server_says_nothing_and_a_thawed_one_goes_on() {
     });
 }
 
-/// One kind of process can be frozen by itself, and a kind that is not there is told.
+/// One kind of process can be frozen by itself; a kind that does not exist is an error.
 #[test]
 fn a_frozen_walreceiver_leaves_the_readers_alone() {
     within_deadline(async move {
@@ -105,7 +106,7 @@ fn a_frozen_walreceiver_leaves_the_readers_alone() {
     });
 }
 
-/// What is frozen is taken away like anything else, also when its guard is still there.
+/// A frozen cluster is removed like any other, even while its guard exists.
 #[test]
 fn a_frozen_cluster_is_taken_away() {
     within_deadline(async move {
@@ -123,8 +124,8 @@ async fn is_silent(session: &Session) -> bool {
     tokio::time::timeout(Duration::from_millis(500), answer).await.is_err()
 }
 
-/// A fenced server does not run, and takes no writes when somebody starts it again.
-/// Method: fence a running primary, start it, write.
+/// A fenced server does not run, and takes no writes when it is started again. Method: fence a
+/// running primary, start it, write.
 #[test]
 fn a_fenced_primary_takes_no_writes() {
     within_deadline(async move {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
 
-/// It compares pages; and the journal, which is rendered from records, is compared where that is done.
+/// Only the scenarios' support compares pages; the journal, which is rendered from records, is
+/// compared by its own test.
 #[test]
 fn only_the_support_of_the_scenarios_and_the_report_know_insta() {
     let knowing = sources().into_iter().filter(|path| {
@@ -28,7 +29,7 @@ fn every_file_says_what_it_is_for_and_no_test_is_ignored() {
     }
 }
 
-/// A scenario's body is arrange, act, observe, learn: it decides nothing.
+/// A scenario's body is arrange, act, observe, learn: it has no branch.
 #[test]
 fn scenarios_have_no_branches() {
     for path in scenarios() {
@@ -40,7 +41,7 @@ fn scenarios_have_no_branches() {
     }
 }
 
-/// Every page is that of a test that exists: `module@test.snap`, `module@test.pg18.snap`.
+/// Every page belongs to a test that exists: `module@test.snap`, `module@test.pg18.snap`.
 #[test]
 fn every_page_belongs_to_a_test() {
     let pages = list(&root().join("snapshots"));
@@ -64,7 +65,7 @@ fn every_page_belongs_to_a_test() {
     }
 }
 
-/// What two scenarios do is in `tests/scenarios/steps`, where it is looked for.
+/// Steps that two scenarios share are in `tests/scenarios/steps`.
 #[test]
 fn no_scenario_uses_the_steps_of_another() {
     let folder = root().join("tests/scenarios");
@@ -76,7 +77,8 @@ fn no_scenario_uses_the_steps_of_another() {
     }
 }
 
-/// `cargo test promote` compares with the whole path of a test, and the file's name is part of it.
+/// No file of tests has a test's name in its own: `cargo test promote` compares with the whole path
+/// of a test, which includes the file.
 #[test]
 fn no_file_of_tests_has_a_name_with_a_test_in_it() {
     let sources: Vec<_> = scenarios().iter().map(|path| read(path)).collect();
@@ -116,7 +118,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files that hold the tests of scenarios. Their steps are in files without a test, and may branch.
+/// Returns the files that hold the tests of scenarios. Files of steps have no test, and may branch.
 fn scenarios() -> Vec<PathBuf> {
     let folder = root().join("tests/scenarios");
     let is_scenario = |path: &PathBuf| {
@@ -129,13 +131,13 @@ fn scenarios() -> Vec<PathBuf> {
     tests
 }
 
-/// The tests of one scenario, of all its files.
+/// Returns the source of the tests of one scenario, of all its files.
 fn source_of_tests(scenario: &str) -> String {
     let folder = root().join("tests/scenarios").join(scenario);
     scenarios().iter().filter(|path| path.starts_with(&folder)).map(|path| read(path)).collect()
 }
 
-/// The test that a line begins.
+/// Returns the name of the test that a line begins.
 fn name_of_test(line: &str) -> Option<&str> {
     let (name, _) = line.strip_prefix("fn ")?.split_once("(#[context]")?;
     Some(name)

@@ -1,6 +1,5 @@
-//! The lab's own guarantees: nothing is left behind, bad input is told clearly, and the
-//! architecture is as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like
-//! the scenarios.
+//! The lab's own guarantees: nothing is left behind, errors say what to do, and the architecture is
+//! as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like the scenarios.
 
 mod check;
 mod cleanup;
@@ -14,4 +13,5 @@ mod sandbox;
 mod shapes;
 mod support;
 mod traces;
+mod words;
 mod workbook;

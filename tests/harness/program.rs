@@ -1,4 +1,4 @@
-//! The program `lab` as a person uses it: what it says, and its exit code. Method: it is run.
+//! The program `lab` as a person uses it: its output and its exit code. Method: it is run.
 
 use std::path::Path;
 use std::process::Output;
@@ -8,9 +8,9 @@ use replication_lab::record::{Event, Record};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
 
-/// A run says a line for every scenario, shows its key figures, and leaves its record.
+/// A run prints a line for every scenario, shows its key figures, and leaves its record.
 #[test]
-fn a_run_tells_how_it_went_and_leaves_a_record() {
+fn a_run_prints_its_outcome_and_leaves_a_record() {
     within_deadline(async move {
         let records = directory();
         let ran = run(&["run", "promote"], records.path())?;
@@ -41,7 +41,7 @@ fn a_run_tells_how_it_went_and_leaves_a_record() {
     });
 }
 
-/// Quiet is quiet.
+/// A quiet run that passes prints nothing.
 #[test]
 fn a_quiet_run_that_passes_says_nothing() {
     within_deadline(async move {
@@ -52,9 +52,9 @@ fn a_quiet_run_that_passes_says_nothing() {
     });
 }
 
-/// What does not exist is told with what does, before any server starts.
+/// A filter that fits no scenario is an error that lists all scenarios, before any server starts.
 #[test]
-fn a_run_of_nothing_lists_what_there_is() {
+fn a_run_of_an_unknown_scenario_lists_all() {
     within_deadline(async move {
         let records = directory();
         let ran = run(&["run", "promote", "99"], records.path())?;
@@ -66,10 +66,10 @@ fn a_run_of_nothing_lists_what_there_is() {
     });
 }
 
-/// A scenario that fails is told with its reason, and the exit code is 1. Method: a configuration
-/// that no server starts with.
+/// A scenario that fails is reported with its reason, and the exit code is 1. Method: a
+/// configuration with which no server starts.
 #[test]
-fn a_run_that_fails_tells_the_story_and_says_so() {
+fn a_run_that_fails_prints_the_reason() {
     within_deadline(async move {
         let records = directory();
         let conf = records.path().join("extra.conf");
@@ -86,8 +86,8 @@ fn a_run_that_fails_tells_the_story_and_says_so() {
     });
 }
 
-/// The doctor says what there is and what gets what is missing. Method: no engine answers, and no
-/// version 98 is installed.
+/// `lab doctor` shows what there is, and the command that installs what is missing. Method: no
+/// engine answers, and version 98 is not installed.
 #[test]
 fn the_doctor_names_what_is_missing() {
     within_deadline(async move {
@@ -100,9 +100,11 @@ fn the_doctor_names_what_is_missing() {
         let said = text(&ran);
         assert_eq!(ran.status.code(), Some(1), "{said}");
         let row = |name: &str| said.lines().find(|line| line.trim_start().starts_with(name));
-        for (name, part) in
-            [("container engine", "asking"), ("memory", "GB"), ("missing", "a server")]
-        {
+        for (name, part) in [
+            ("container engine", "connecting"),
+            ("memory", "GB"),
+            ("missing", "a PostgreSQL server"),
+        ] {
             let row = row(name).unwrap_or_else(|| panic!("no row {name:?} in:\n{said}"));
             assert!(row.contains(part), "{part:?} is missing in {row:?}");
         }
@@ -111,8 +113,9 @@ fn the_doctor_names_what_is_missing() {
     });
 }
 
-/// What dead processes left is named, and then removed; what a living one has is not touched. Method:
-/// directories as local hosts have them, of a process that ended and of this one.
+/// `lab clean` names what dead processes left, and then removes it; what a running process has
+/// stays. Method: directories as local hosts have them, of a process that has ended and of this
+/// one.
 #[test]
 fn cleaning_removes_what_the_dead_left() {
     within_deadline(async move {
@@ -134,7 +137,7 @@ fn cleaning_removes_what_the_dead_left() {
         assert!(left.exists(), "a dry run removes nothing");
         let said = clean(&[])?;
         assert!(said.contains(&format!("removed {}\n", left.display())), "{said}");
-        assert!(said.contains(&format!("left {}: process ", used.display())), "{said}");
+        assert!(said.contains(&format!("kept {}: process ", used.display())), "{said}");
         assert_eq!((left.exists(), used.exists()), (false, true));
         assert!(clean(&[])?.ends_with("nothing to remove\n"));
         Ok(())

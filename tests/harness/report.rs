@@ -1,5 +1,5 @@
-//! The report, from records alone: the journal of real ones, what becomes of hostile, newer, killed
-//! and missing ones. Method: `fixtures/records`, and records made here; no server runs.
+//! The report, from records alone: the journal of real ones, and the treatment of hostile, newer,
+//! killed and missing ones. Method: `fixtures/records`, and records made here; no server runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,8 +12,8 @@ use replication_lab::report::{self, Report};
 use crate::support::{Outcome, directory, lab, within_deadline};
 use crate::workbook::workbook;
 
-/// Records of two versions, one beside other tests, one of a run that was killed, one of the first
-/// format: the whole journal, as it is read.
+/// The journal of real records, as a whole: of two versions, one taken beside other tests, one of a
+/// killed run, one in the first format.
 #[test]
 fn the_journal_of_real_records() {
     let report = render(&fixtures()).unwrap();
@@ -41,7 +41,7 @@ fn the_page_stands_alone() {
     }
 }
 
-/// What a record says is text, wherever it is shown.
+/// The text of a record is shown as text, wherever it appears.
 #[test]
 fn a_hostile_record_is_text() {
     let hostile = "</details></pre></code></svg>\n\n    <script>alert(1)</script>\n\n<img src=x onerror=alert(1)> \
@@ -80,7 +80,7 @@ fn a_hostile_record_is_text() {
     assert!(!prose.contains("<script>") && prose.contains("\\<script\\>"), "it is escaped");
 }
 
-/// A run that failed or was killed has passed nothing: no completion, no learning, no figure.
+/// A run that failed or was killed proves nothing: no completion, no learning, no figure.
 #[test]
 fn a_run_that_did_not_pass_proves_nothing() {
     let page = "scenario_01_replication_lag@bulk_inserts";
@@ -123,8 +123,8 @@ fn all_exercises_make_a_scenario() {
     assert!(!journal.contains("CERTIFICATE"), "{journal}");
 }
 
-/// The newest version's run is the journal's, of two hosts the later one; one beside others counts
-/// less than one by itself.
+/// The journal shows the run of the newest version; of two hosts the newer run. A run beside other
+/// tests is used only where there is no other.
 #[test]
 fn the_journal_takes_the_newest_version() {
     let page = "scenario_04_manual_failover@promote";
@@ -146,7 +146,7 @@ fn the_journal_takes_the_newest_version() {
     assert!(journal.contains(change), "{journal}");
 }
 
-/// `lab report` writes page, journal and plots, and says where.
+/// `lab report` writes page, journal and plots, and prints where they are.
 #[test]
 fn the_program_renders_a_directory() {
     within_deadline(async move {
@@ -164,7 +164,7 @@ fn the_program_renders_a_directory() {
     });
 }
 
-/// No record, and one of a newer lab: the error names the directory or the file.
+/// Without a record, or with one of a newer lab, the error names the directory or the file.
 #[test]
 fn records_that_cannot_be_read_are_named() {
     within_deadline(async move {
@@ -177,9 +177,9 @@ fn records_that_cannot_be_read_are_named() {
         std::fs::write(records.path().join(&file), text)?;
         let refused = run(records.path(), &out)?;
         let gone = run(records.path().join("nowhere"), &out)?;
-        let place = records.path().display().to_string();
+        let location = records.path().display().to_string();
         for (ran, parts) in [
-            (none, ["no file *.ndjson", place.as_str(), "cargo lab"]),
+            (none, ["no file with the extension .ndjson", location.as_str(), "cargo lab"]),
             (refused, [file.as_str(), "read it with a newer lab", "what to do"]),
             (gone, ["nowhere", "No such file", "--records"]),
         ] {
@@ -216,7 +216,7 @@ fn fixtures() -> Vec<(String, String)> {
     names.map(read).collect()
 }
 
-/// The pages of all exercises.
+/// Returns the pages of all exercises.
 fn pages() -> Vec<String> {
     let names = names_in("snapshots").into_iter().filter(|name| name.contains('@'));
     let mut pages: Vec<_> =
@@ -225,7 +225,7 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// The names of the files in a folder of the checkout, in order.
+/// Returns the names of the files in a folder of the checkout, in order.
 fn names_in(folder: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();

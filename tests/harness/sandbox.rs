@@ -1,4 +1,4 @@
-//! `lab up` as a person plays with it: what is typed, what it says, and what the servers then do.
+//! `lab up` as a person uses it: what is typed, what it prints, and what the servers then do.
 //! Method: the program, driven through a pipe and once through a terminal, and sessions of the test's
 //! own over the connection strings that it prints.
 
@@ -19,9 +19,9 @@ use tokio::sync::mpsc;
 use crate::support::{Outcome, directory, lab, send, within_deadline};
 use crate::traces::{SOON, Traces};
 
-/// Through a cut and a heal, a crash and a promotion, to a whole cluster again: each verb does what it
-/// says, and what makes no sense is told and changes nothing. Method: after each verb a row of the
-/// test's own, and where it arrives.
+/// Each verb does what it says, from a cut and a heal over a crash and a promotion to a whole cluster
+/// again; a verb that cannot be done now is an error and changes nothing. Method: after each verb a row
+/// of the test's own, and the servers that it reaches.
 #[test]
 fn a_learner_cuts_heals_promotes_and_rewinds() {
     within_deadline(async move {
@@ -38,21 +38,21 @@ fn a_learner_cuts_heals_promotes_and_rewinds() {
         has(&second, "while it is cut").await?;
         lacks(&first, "while it is cut").await?;
         assert!(lab.type_line("status", " standby1  1   primary  ").await?.contains("cut"));
-        lab.type_line("cut 1", "no: the link of standby1 is cut already: heal standby1 first")
+        lab.type_line("cut 1", "error: the link of standby1 is cut already: heal standby1 first")
             .await?;
-        lab.type_line("thaw 1", "no: standby1 is not frozen, and nobody is").await?;
-        lab.type_line("fly 1", "no: \"fly\" is no verb; there are: cut, ").await?;
-        lab.type_line("rewind 2", "no: standby2 runs, and rewind needs it stopped").await?;
+        lab.type_line("thaw 1", "error: standby1 is not frozen, and no other server is").await?;
+        lab.type_line("fly 1", "error: \"fly\" is not a verb; verbs: cut, delay, ").await?;
+        lab.type_line("rewind 2", "error: standby2 runs, and rewind needs it stopped").await?;
         lacks(&first, "while it is cut").await?;
         lab.type_line("heal 1", "healed: cut").await?;
         has(&first, "while it is cut").await?;
 
-        lab.type_line("crash primary", "primary's postmaster was killed").await?;
+        lab.type_line("crash primary", "the postmaster of primary was killed").await?;
         let next = "rewind primary makes it a standby of standby1";
-        lab.type_line("promote 1", "standby1 left recovery and takes writes on timeline 2").await?;
+        lab.type_line("promote 1", "standby1 left recovery and is a primary on timeline 2").await?;
         assert!(lab.line_with(next).await?.contains("follow standby2 standby1"));
         assert!(!first.value::<bool>("SELECT pg_is_in_recovery()").await?);
-        assert_eq!(lab.whoever_takes_writes().await?, "standby1");
+        assert_eq!(lab.server_that_takes_writes().await?, "standby1");
         lab.type_line("follow 2 1", "standby2 streams from standby1 on timeline 2").await?;
         add(&first, "on the new timeline").await?;
         has(&second, "on the new timeline").await?;
@@ -65,31 +65,31 @@ fn a_learner_cuts_heals_promotes_and_rewinds() {
     });
 }
 
-/// Writers that are refused nothing find out at the end what a split brain costs, and Ctrl-C is an end
-/// like any other. Method: a promotion beside a primary that goes on, a load, which finds the old one
-/// first, and the signal while a server is frozen.
+/// The orders that a split brain costs are counted at the end of a load, and Ctrl-C removes everything.
+/// Method: a promotion beside a primary that goes on, a load, which finds the old primary first, and the
+/// signal while a server is frozen.
 #[test]
-fn a_split_brain_is_told_and_ctrl_c_leaves_nothing() {
+fn a_split_brain_is_shown_and_ctrl_c_leaves_nothing() {
     within_deadline(async move {
         let home = directory();
-        let mut lab = Played::start(&["--latency", "1ms", "--sync", "ANY 1 (*)"], &home).await?;
+        let mut lab = Played::start(&["--delay", "1ms", "--sync", "ANY 1 (*)"], &home).await?;
         let traces = Traces::of(lab.child.id(), &home)?;
         let (primary, standby) = (lab.session(0).await?, lab.session(1).await?);
         assert_eq!(primary.value::<String>("SHOW synchronous_standby_names").await?, "ANY 1 (*)");
         lab.type_line("sync off", "synchronous_standby_names = '' on primary").await?;
-        let split = "on timeline 2; primary still takes writes too: a split brain";
+        let split = "on timeline 2; primary is still a primary, too: a split brain";
         lab.type_line("promote 1", split).await?;
         add(&primary, "on the old one").await?;
         add(&standby, "on the new one").await?;
         lacks(&standby, "on the old one").await?;
         lab.type_line("load 1", "place one order after the other for 1 s").await?;
-        let told = lab.line_with("- load 1: ").await?;
-        let acked = told.split(' ').nth(3).unwrap_or_default();
-        assert!(acked.parse::<u64>()? > 0, "{told}");
-        let lost = format!("on standby1 (timeline 2): {acked} of the acked are lost");
-        assert!(told.contains(&lost), "{lost:?} is missing in {told:?}");
+        let outcome = lab.line_with("- load 1: ").await?;
+        let acked = outcome.split(' ').nth(3).unwrap_or_default();
+        assert!(acked.parse::<u64>()? > 0, "{outcome}");
+        let lost = format!("on standby1 (timeline 2): {acked} of the acked orders are lost");
+        assert!(outcome.contains(&lost), "{lost:?} is missing in {outcome:?}");
         lab.type_line("freeze primary", "every process of primary is stopped").await?;
-        lab.type_line("crash primary", "no: primary is frozen: thaw primary first").await?;
+        lab.type_line("crash primary", "error: primary is frozen: thaw primary first").await?;
         send(&lab.child, Signal::SIGINT)?;
         let ended = lab.child.wait()?;
         assert!(ended.success(), "{ended}");
@@ -97,8 +97,8 @@ fn a_split_brain_is_told_and_ctrl_c_leaves_nothing() {
     });
 }
 
-/// On a terminal the table stands above what is being typed, keys can be taken back, and the terminal
-/// is left as it was.
+/// On a terminal the table stands above the typed line, which can be edited, and the mode of the
+/// terminal is restored at the end.
 #[test]
 fn a_terminal_shows_the_table_and_is_given_back() {
     within_deadline(async move {
@@ -118,7 +118,7 @@ fn a_terminal_shows_the_table_and_is_given_back() {
         let mut keys = File::from(terminal.master.try_clone()?);
         let mut screen =
             Shown { terminal: File::from(terminal.master), heard: Vec::new(), seen: 0 };
-        screen.shows(" node      tl  follows  state             behind  slot keeps  trouble")?;
+        screen.shows(" node      tl  follows  state             behind  retained WAL  faults")?;
         screen.shows(" standby1  1   primary  streaming, async  ")?;
         screen.shows("lab> ")?;
         assert!(!tcgetattr(&terminal.slave)?.local_flags.contains(LocalFlags::ECHO));
@@ -139,7 +139,7 @@ fn a_terminal_shows_the_table_and_is_given_back() {
 struct Played {
     child: Child,
     said: mpsc::UnboundedReceiver<String>,
-    /// The connection strings that it printed: of each node, and of whoever takes writes.
+    /// The connection strings that it printed: of each node, and the one that finds the primary.
     strings: Vec<String>,
 }
 
@@ -150,12 +150,12 @@ impl Played {
         let mut child = command.env("LAB_DIR", home.path()).stderr(Stdio::inherit()).spawn()?;
         let said = listen(child.stdout.take().ok_or("its output is piped")?);
         let mut played = Self { child, said, strings: Vec::new() };
-        let lines = played.lines_until("Ctrl-C or quit takes all away").await?;
+        let lines = played.lines_until("Ctrl-C or quit removes all servers").await?;
         played.strings = lines.into_iter().filter(|line| line.starts_with("host=")).collect();
         Ok(played)
     }
 
-    /// Types a line, and gives the first line after it that has these words.
+    /// Types a line, and returns the first line after it that contains these words.
     async fn type_line(&mut self, line: &str, words: &str) -> Outcome<String> {
         let input = self.child.stdin.as_mut().ok_or("its input is piped")?;
         writeln!(input, "{line}")?;
@@ -167,7 +167,7 @@ impl Played {
         Ok(self.lines_until(words).await?.pop().unwrap_or_default())
     }
 
-    /// What it says until and with the line that has these words.
+    /// Returns the lines up to and including the one that contains these words.
     async fn lines_until(&mut self, words: &str) -> Outcome<Vec<String>> {
         let mut lines = Vec::new();
         loop {
@@ -183,14 +183,14 @@ impl Played {
         }
     }
 
-    /// A session over the string of a node: that of the primary is the first.
+    /// Opens a session with the connection string of a node; the primary's is the first.
     async fn session(&self, node: usize) -> Outcome<Session> {
         let config = self.strings.get(node).ok_or("a string for every node")?.parse()?;
         Ok(Session::open(&config, "test", &Notebook::in_memory()).await?)
     }
 
-    /// The server that the string with all nodes leads to.
-    async fn whoever_takes_writes(&self) -> Outcome<String> {
+    /// Returns the server that the string with all nodes leads to.
+    async fn server_that_takes_writes(&self) -> Outcome<String> {
         let config = self.strings.last().ok_or("a string with all nodes")?.parse()?;
         let session = Session::open(&config, "test", &Notebook::in_memory()).await?;
         Ok(session.value("SELECT current_setting('cluster_name')").await?)
@@ -203,27 +203,27 @@ impl Played {
     }
 }
 
-/// Hears what a program says, line by line, to its end.
+/// Reads the output of a program line by line, to its end.
 fn listen(program: ChildStdout) -> mpsc::UnboundedReceiver<String> {
     let (send, said) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         let lines = BufReader::new(program).lines().map_while(Result::ok);
-        // Nobody listens any more when a test has failed.
+        // The receiver is gone when a test has failed.
         lines.map(|line| line.trim_end().to_owned()).try_for_each(|line| send.send(line))
     });
     said
 }
 
-/// What a terminal was told to show so far.
+/// The output on a terminal so far.
 struct Shown {
     terminal: File,
     heard: Vec<u8>,
-    /// Up to where its text was looked at.
+    /// The length of the text that was searched already.
     seen: usize,
 }
 
 impl Shown {
-    /// Reads on until these words are shown, after those that were waited for before.
+    /// Reads until these words are shown, after those of the last call.
     fn shows(&mut self, words: &str) -> Outcome {
         let mut more = [0; 4096];
         loop {

@@ -7,12 +7,12 @@ use replication_lab::{
 
 use crate::support::within_deadline;
 
-/// Who follows this server, in which state, and how it counts for commits.
+/// Returns the standbys of this server, with their state and sync state.
 async fn followers(session: &Session) -> Result<Vec<String>> {
     let rows = stat::replication(session).await?;
-    let told =
+    let standbys =
         rows.iter().map(|row| format!("{} {} {}", row.application_name, row.state, row.sync_state));
-    Ok(told.collect())
+    Ok(standbys.collect())
 }
 
 /// A chain and a synchronous rule. Method: what each upstream shows in `pg_stat_replication`.
@@ -41,10 +41,10 @@ fn a_chain_with_a_synchronous_first_standby() {
     });
 }
 
-/// A base backup is another way to a standby. Method: stop the standby, write, make it anew from its
+/// A base backup makes a standby, too. Method: stop the standby, write, rebuild it from its
 /// upstream, start it.
 #[test]
-fn a_standby_is_made_anew_with_a_base_backup() {
+fn a_standby_is_rebuilt_with_a_base_backup() {
     within_deadline(async move {
         let pair = Topology::pair().start().await?;
         let standby = pair.standby()?;
@@ -77,7 +77,7 @@ fn a_crashed_server_starts_again() {
     });
 }
 
-/// Nobody needs a password to be trusted: the roles have one, and only what they need.
+/// Every role has a password, and only the privileges that it needs.
 #[test]
 fn roles_have_passwords_and_no_more_than_they_need() {
     within_deadline(async move {

@@ -1,5 +1,5 @@
-//! What harness tests share: a deadline, the chosen site in a directory of the test's own, and the
-//! program `lab`. It asserts nothing.
+//! The support of harness tests: a deadline, the chosen site in a directory of the test's own, and
+//! the program `lab`. It asserts nothing.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,13 +12,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use replication_lab::{Result, Settings};
 
-/// How long a harness test may take, before `LAB_TIMEOUT` multiplies it.
+/// The longest that a harness test may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What the body of a harness test gives.
+/// The result of the body of a harness test.
 pub(crate) type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs a test's body to its end, or panics at the deadline, also when the body blocks.
+/// Runs a test's body to its end, or panics at the deadline, even when the body blocks.
 pub(crate) fn within_deadline(body: impl Future<Output = Outcome> + Send + 'static) {
     let deadline = DEADLINE.mul_f64(replication_lab::settings::timeout_factor());
     let (send, done) = mpsc::channel::<()>();
@@ -35,8 +35,8 @@ pub(crate) fn within_deadline(body: impl Future<Output = Outcome> + Send + 'stat
     }
 }
 
-/// A directory for local clusters that the server's account can enter, with a path that is short
-/// enough for a socket.
+/// Creates a directory for local clusters that the server's account can enter, with a path that is
+/// short enough for a socket.
 pub(crate) fn directory() -> tempfile::TempDir {
     let made = tempfile::Builder::new().prefix("lh-").tempdir_in("/tmp").and_then(|directory| {
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
@@ -45,12 +45,12 @@ pub(crate) fn directory() -> tempfile::TempDir {
     made.unwrap_or_else(|error| panic!("making a directory: {error}"))
 }
 
-/// The settings of this process, with local clusters in `directory`.
+/// Returns the settings of this process, with local clusters in `directory`.
 pub(crate) fn settings(directory: &tempfile::TempDir) -> Result<Settings> {
     Ok(Settings { dir: directory.path().to_owned(), ..Settings::from_env()? })
 }
 
-/// The program `lab`, with an input that stays open and its output to be read.
+/// Returns the program `lab`, with an input that stays open and its output piped.
 pub(crate) fn lab(arguments: &[&str]) -> Command {
     let mut command = program(env!("CARGO_BIN_EXE_lab"));
     command.args(arguments);
@@ -63,7 +63,7 @@ pub(crate) fn send(holder: &Child, signal: Signal) -> Outcome {
     Ok(kill(pid, signal)?)
 }
 
-/// A program with an input that stays open and its output to be read.
+/// Returns a program with an input that stays open and its output piped.
 #[expect(clippy::disallowed_methods, reason = "the harness runs the lab as a program")]
 pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(path);

@@ -1,4 +1,4 @@
-//! What a process that ran a cluster may have left: hosts, processes, shared memory. It looks, and
+//! The traces of a process that ran a cluster: hosts, processes, shared memory. It finds them, and
 //! removes nothing.
 
 use std::fs;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::support::settings;
 
-/// How long the end of a cluster may take on a busy machine; it takes a fraction of a second.
+/// The longest that the end of a cluster may take on a busy machine; it takes a fraction of a second.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// What a process that runs a cluster can leave.
+/// The traces that a process that runs a cluster can leave.
 pub(crate) struct Traces {
     settings: Settings,
     pub(crate) process: u32,
@@ -49,7 +49,7 @@ impl Traces {
     }
 }
 
-/// The first line of every `postmaster.pid` in the clusters of `home`.
+/// Returns the process ids in every `postmaster.pid` of the clusters in `home`.
 pub(crate) fn postmasters(home: &Path) -> Vec<i32> {
     let hosts = fs::read_dir(home).into_iter().flatten().flatten();
     let files =
@@ -57,8 +57,8 @@ pub(crate) fn postmasters(home: &Path) -> Vec<i32> {
     files.filter_map(|file| file.lines().next()?.trim().parse().ok()).collect()
 }
 
-/// Processes that work in `home` or have it in their command line: servers, their backends, and
-/// the switches. Linux tells; elsewhere the directories are what is looked at.
+/// Returns the processes that work in `home` or have it in their command line: servers, their backends,
+/// and the switches. Only Linux has `/proc`; elsewhere only directories are checked.
 pub(crate) fn processes_in(home: &Path) -> Vec<String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let here = processes.filter_map(|process| {
@@ -74,7 +74,7 @@ pub(crate) fn processes_in(home: &Path) -> Vec<String> {
     here.collect()
 }
 
-/// System V shared memory that one of these processes created.
+/// Returns the System V shared memory that one of these processes created.
 pub(crate) fn memory_of(servers: &[i32]) -> Vec<String> {
     let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
     let of_servers = table.lines().skip(1).filter(|line| {

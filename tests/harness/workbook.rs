@@ -1,5 +1,6 @@
-//! The workbook of the report against the accepted pages: whatever it asks of an exercise stands on a
-//! page. Method: the files in `tests/scenarios` and the pages in `snapshots`, as text; no server runs.
+//! The workbook of the report against the accepted pages: whatever it asks of an exercise stands on
+//! a page. Method: the files in `tests/scenarios` and the pages in `snapshots`, as text; no server
+//! runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,7 +65,7 @@ pub(crate) fn workbook() -> Workbook {
     Workbook::read(&parts).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The files of the workbook: the path of each below `tests/scenarios`, and its text.
+/// Returns the files of the workbook: the path of each below `tests/scenarios`, and its text.
 fn parts() -> Vec<(String, String)> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let folders = names_in(&scenarios).into_iter().map(|name| format!("{name}/workbook.toml"));
@@ -73,7 +74,7 @@ fn parts() -> Vec<(String, String)> {
     files.filter_map(read).map(|(text, file)| (file, text)).collect()
 }
 
-/// Pages by exercise, those of all versions together.
+/// Returns the pages by exercise, those of all versions together.
 fn pages() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
     let mut pages: BTreeMap<String, String> = BTreeMap::new();
@@ -88,7 +89,7 @@ fn pages() -> BTreeMap<String, String> {
     pages
 }
 
-/// The names in a folder, in order.
+/// Returns the names in a folder, in order.
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> =

@@ -1,7 +1,7 @@
 //! The ten scenarios, one folder each: `cargo test scenario_04` runs exactly one of them.
 //!
-//! A folder has the scenario's tests and what only they use; `steps` is what several scenarios do, and
-//! `support` what every test runs in. No scenario uses another one's steps.
+//! A folder has the scenario's tests and the steps that only they use; `steps` has what several
+//! scenarios share, and `support` the frame of every test. No scenario uses another one's steps.
 
 mod scenario_01_replication_lag;
 mod scenario_02_read_distribution;

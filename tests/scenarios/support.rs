@@ -1,4 +1,4 @@
-//! What every scenario runs in: a notebook, a deadline, the story of a failure, and at the end the
+//! The frame of every scenario: a notebook, a deadline, the story of a failure, and at the end the
 //! comparison with its page. It decides nothing about PostgreSQL.
 
 mod comparison;
@@ -19,10 +19,10 @@ use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology
 
 use self::comparison::Page;
 
-/// How long a scenario may take, before `LAB_TIMEOUT` multiplies it.
+/// The longest that a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// What a scenario's body works with. It reads as its notebook, and starts clusters.
+/// The frame of a scenario's body. It dereferences to its notebook, and starts clusters.
 pub(crate) struct Lab {
     book: Notebook,
     record: PathBuf,
@@ -46,7 +46,7 @@ impl Lab {
         }
         let begin = Begin::new(name, site.version().to_string())
             .about(about)
-            .at(site.kind(), site.place())
+            .at(site.kind(), site.location())
             .alone(site.settings().driver != Driver::Cargo)
             .started(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
         let file = record::file_name(name, site.version().major(), site.kind());
@@ -55,32 +55,34 @@ impl Lab {
         Ok(Self { book, record, site, clusters: Mutex::default() })
     }
 
-    /// Begins a new step of the exercise; before a person only once the last one was looked at.
+    /// Records the beginning of a step; with a person as the driver, waits first until the last one
+    /// was inspected.
     pub(crate) fn step(&self, title: &str) {
         self.pause();
         self.book.step(title);
     }
 
-    /// Before a person, shows what the last step did and how to look at the servers, and waits for
-    /// Enter. It waits where it stands: nothing of the exercise goes on meanwhile but its servers.
+    /// Shows a person what the last step did and how to connect to the servers, and waits for
+    /// Enter. It blocks the exercise; only its servers go on.
     fn pause(&self) {
         let entries = self.book.entries();
         let began = entries.iter().any(|entry| matches!(entry.event, Event::Step { .. }));
         if !began || !self.is_for_a_person() {
             return;
         }
-        let mut told = page::last_step(&entries);
+        let mut text = page::last_step(&entries);
         let clusters = self.clusters().clone();
         for (node, line) in clusters.iter().flat_map(|cluster| cluster.psql_lines()) {
-            let _ = writeln!(told, "\n# {node}\n{line}");
+            let _ = writeln!(text, "\n# {node}\n{line}");
         }
-        let _ = std::io::stderr().write_all((told + "\nEnter goes on. ").as_bytes());
+        let _ =
+            std::io::stderr().write_all((text + "\nPress Enter for the next step. ").as_bytes());
         if !std::io::stdin().read_line(&mut String::new()).is_ok_and(|bytes| bytes > 0) {
             std::process::exit(1);
         }
     }
 
-    /// Notes what was seen as a fact, and then asserts that it is what must be.
+    /// Records a value as a fact, and then asserts that it is the expected one.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "it reads as an assertion")]
     pub(crate) fn must_be<T, U>(&self, name: &str, seen: T, expected: U) -> Proof
@@ -97,26 +99,26 @@ impl Lab {
         self.site.settings().driver == Driver::Person
     }
 
-    /// The major version of the servers.
+    /// Returns the major version of the servers.
     pub(crate) fn major(&self) -> u16 {
         self.site.version().major()
     }
 
-    /// So many rows, or seconds of load, times `LAB_SCALE`; at least one.
+    /// Returns a number of rows, or seconds of load, times `LAB_SCALE`; at least one.
     #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "sizes are small")]
     #[expect(clippy::cast_possible_truncation, reason = "a part of a row is no row")]
     pub(crate) fn scaled(&self, size: u64) -> u64 {
         ((size as f64 * self.site.settings().scale).round() as u64).max(1)
     }
 
-    /// Starts a cluster; it is taken away after the scenario.
+    /// Starts a cluster; it is removed after the scenario.
     pub(crate) async fn start(&self, topology: Topology) -> Result<Arc<Cluster>> {
         let cluster = Arc::new(topology.start_at(&self.site, &self.book).await?);
         self.clusters().push(Arc::clone(&cluster));
         Ok(cluster)
     }
 
-    /// Takes a cluster away before the end.
+    /// Removes a cluster before the end.
     pub(crate) async fn stop(&self, cluster: Arc<Cluster>) -> Result<()> {
         self.clusters().retain(|one| !Arc::ptr_eq(one, &cluster));
         match Arc::into_inner(cluster) {
@@ -143,10 +145,11 @@ impl Lab {
         })
     }
 
-    /// Everything a person needs to understand a failure, past the capture of the test harness.
+    /// Prints everything a person needs to understand a failure, past the capture of the test
+    /// harness.
     async fn tell(&self, failure: &Failure) {
         let failure = match failure {
-            Failure::Told(failure) => failure,
+            Failure::Error(failure) => failure,
             Failure::Panic(_) => "an assertion failed",
             // The difference says it, and what explains that is printed already.
             Failure::Page(_) => return,
@@ -159,7 +162,7 @@ impl Lab {
             story += &cluster.story().await;
         }
         story += match self.site.settings().keep {
-            true => "they are kept; cargo lab clean takes them away\n",
+            true => "they are kept; cargo lab clean removes them\n",
             false => "LAB_KEEP=1 keeps them after a failure\n",
         };
         let _ = std::io::stderr().write_all(story.as_bytes());
@@ -175,9 +178,9 @@ impl Lab {
 }
 
 /// Runs one scenario test: opens its notebook, runs the body within the deadline, compares the page
-/// with the accepted one, tells the story of a failure, and takes the clusters away.
+/// with the accepted one, prints the story of a failure, and removes the clusters.
 ///
-/// `test` is where the test stands, `about` what it shows and how.
+/// `test` is the location of the test, `about` what it shows and how.
 pub(crate) fn scenario(
     test: &rstest::Context,
     about: &str,
@@ -216,8 +219,10 @@ async fn run(
     });
     let outcome = match AssertUnwindSafe(done).catch_unwind().await {
         Ok(Ok(Ok(()))) => lab.compare(name),
-        Ok(Ok(Err(error))) => Err(Failure::Told(format!("{error:?}"))),
-        Ok(Err(_)) => Err(Failure::Told(format!("not done within {deadline:?}"))),
+        Ok(Ok(Err(error))) => Err(Failure::Error(format!("{error:?}"))),
+        Ok(Err(_)) => {
+            Err(Failure::Error(format!("the body of the test did not end within {deadline:?}")))
+        }
         Err(panic) => Err(Failure::Panic(panic)),
     };
     if let Err(failure) = &outcome {
@@ -230,13 +235,13 @@ async fn run(
             closed?;
             lab.close().await.map_err(|error| format!("{error:?}"))
         }
-        Err(Failure::Told(failure)) => Err(failure),
+        Err(Failure::Error(failure)) => Err(failure),
         Err(Failure::Panic(panic) | Failure::Page(panic)) => resume_unwind(panic),
     }
 }
 
-/// The program `lab` holds the other end of the standard input. When that has gone, so must this
-/// process; its switches then take the servers away.
+/// Ends this process when the program `lab`, which holds the other end of the standard input, has
+/// ended; its switches then remove the servers.
 fn end_with_the_driver() {
     let mut input = std::io::stdin();
     let mut heard = [0; 64];
@@ -244,9 +249,9 @@ fn end_with_the_driver() {
     std::process::exit(1);
 }
 
-/// What a failed test leaves: an error, or the panic of an assertion.
+/// The failure of a test: an error, or the panic of an assertion.
 enum Failure {
-    Told(String),
+    Error(String),
     Panic(Box<dyn Any + Send>),
     /// The page is not the accepted one.
     Page(Box<dyn Any + Send>),

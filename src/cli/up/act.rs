@@ -1,5 +1,5 @@
-//! Every verb and what does it: the one place where a verb that was read meets its act. What was typed
-//! into servers and shells meanwhile is part of the answer. It decides nothing itself.
+//! The verbs and their acts: the one match from a parsed verb to the function that does it. What
+//! was typed into servers and shells meanwhile is part of the answer.
 
 use super::answer::{Answer, Answered};
 use super::sandbox::Sandbox;
@@ -7,7 +7,7 @@ use super::verb::{self, Verb};
 use crate::record::page;
 
 impl Sandbox {
-    /// Does what a verb says.
+    /// Runs a verb.
     pub(super) async fn act(&self, verb: Verb) -> Answered {
         let before = self.notebook.entries().len();
         let answer = self.done(verb).await;
@@ -19,7 +19,7 @@ impl Sandbox {
     async fn done(&self, verb: Verb) -> Answered {
         match verb {
             Verb::Cut(node, way) => self.cut(&node, way),
-            Verb::Slow(node, time) => self.slow(&node, time),
+            Verb::Delay(node, time) => self.delay(&node, time),
             Verb::Throttle(node, bytes) => self.throttle(&node, bytes),
             Verb::Reset(node) => self.reset(&node),
             Verb::Heal(node) => self.heal(node.as_deref()),

@@ -1,19 +1,19 @@
-//! The table of a sandbox: a row for every node, from what the servers said. It is pure: it asks
-//! nobody.
+//! The table of a sandbox: a row for every node, from the servers' answers. It is pure: it asks no
+//! server.
 
 use super::super::summary;
-use super::seen::{Look, Pulse, Seen};
+use super::seen::{Observation, Pulse, Seen};
 use crate::record::reading::Reading;
 use crate::stat::rows::{Replication, Slot};
 use crate::wal::bytes_between;
 
-/// A node, and all that is known of it.
+/// A node, and what is known about it.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) name: String,
-    /// Whom it follows, if it follows somebody.
+    /// Its upstream, if it is a standby.
     pub(super) follows: Option<String>,
-    /// What is wrong with it, or with its link.
+    /// The faults of the node and of its link.
     pub(super) troubles: Vec<String>,
     pub(super) seen: Seen,
 }
@@ -23,13 +23,14 @@ pub(super) struct Standing {
 pub(super) struct Board(pub(super) Vec<Standing>);
 
 impl Board {
-    /// The table, and a line for everything that a person should know of the whole.
+    /// Returns the table, and a line for each warning.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut table = summary::plain();
         table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-        table.set_header(["node", "tl", "follows", "state", "behind", "slot keeps", "trouble"]);
+        table.set_header(["node", "tl", "follows", "state", "behind", "retained WAL", "faults"]);
         for one in &self.0 {
-            let timeline = one.seen.last.as_ref().map(|look| look.timeline.to_string());
+            let timeline =
+                one.seen.last.as_ref().map(|observation| observation.timeline.to_string());
             table.add_row([
                 one.name.clone(),
                 timeline.unwrap_or_else(none),
@@ -45,20 +46,22 @@ impl Board {
         table.lines().map(str::to_owned).chain(notes).collect()
     }
 
-    /// What changes seldom enough to be worth a line of its own: for each node its timeline, whom it
-    /// follows and in which state.
+    /// Returns a line for each node whose timeline, upstream or state has changed.
     pub(super) fn news(&self, before: &Self) -> Vec<String> {
-        let told = |board: &Self, one: &Standing| {
-            let timeline =
-                one.seen.last.as_ref().map(|look| format!("timeline {}, ", look.timeline));
+        let line_of = |board: &Self, one: &Standing| {
+            let timeline = one
+                .seen
+                .last
+                .as_ref()
+                .map(|observation| format!("timeline {}, ", observation.timeline));
             let follows = one.follows().map(|upstream| format!("follows {upstream}, "));
             let (timeline, follows) = (timeline.unwrap_or_default(), follows.unwrap_or_default());
             format!("{}: {timeline}{follows}{}", one.name, board.state(one))
         };
         let pairs = std::iter::zip(&self.0, &before.0);
         let changed = pairs.filter_map(|(now, then)| {
-            let line = told(self, now);
-            (then.seen.last.is_some() && line != told(before, then)).then_some(line)
+            let line = line_of(self, now);
+            (then.seen.last.is_some() && line != line_of(before, then)).then_some(line)
         });
         changed.collect()
     }
@@ -67,8 +70,8 @@ impl Board {
         self.0.iter().find(|one| one.name == name)
     }
 
-    /// What the upstream of a node says, if it answers.
-    fn upstream(&self, one: &Standing) -> Option<&Look> {
+    /// Returns what the upstream of a node shows, if it answers.
+    fn upstream(&self, one: &Standing) -> Option<&Observation> {
         self.find(one.follows.as_ref()?)?.seen.now()
     }
 
@@ -79,13 +82,13 @@ impl Board {
     fn state(&self, one: &Standing) -> String {
         match &one.seen.pulse {
             Pulse::Silent => return "no answer".to_owned(),
-            Pulse::Down(None) => return "no server".to_owned(),
+            Pulse::Down(None) => return "down".to_owned(),
             Pulse::Down(Some(said)) => return said.clone(),
             Pulse::Answers => {}
         }
-        let Some(look) = &one.seen.last else { return none() };
-        if look.is_primary() {
-            return "takes writes".to_owned();
+        let Some(observation) = &one.seen.last else { return none() };
+        if observation.is_primary() {
+            return "primary".to_owned();
         }
         match self.row(one) {
             Some(row) => format!("{}, {}", row.state, row.sync_state),
@@ -93,10 +96,11 @@ impl Board {
         }
     }
 
-    /// The bytes that its upstream has written and it has not replayed; also while it is not
-    /// connected, because both were asked.
+    /// Returns the bytes that its upstream has written and it has not replayed. This works while it
+    /// is not connected, too, because both servers are asked.
     fn behind(&self, one: &Standing) -> Option<String> {
-        let own = one.seen.last.as_ref().filter(|look| !look.is_primary())?.position.lsn?;
+        let own =
+            one.seen.last.as_ref().filter(|observation| !observation.is_primary())?.position.lsn?;
         let upstream = self.find(one.follows.as_ref()?)?.seen.last.as_ref()?.position.lsn?;
         Some(bytes(bytes_between(own, upstream)))
     }
@@ -106,42 +110,43 @@ impl Board {
         Some(kept(slots.iter().find(|slot| slot.slot_name == one.name)?))
     }
 
-    /// Slots that are kept for somebody who follows another server now.
+    /// Returns a line for each inactive slot whose standby follows another server.
     fn unused_slots(&self) -> Vec<String> {
         let follows = |name: &str, upstream: &str| {
             self.find(name).is_some_and(|node| node.follows.as_deref() == Some(upstream))
         };
         let all = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
-        let slots = all.flat_map(|(one, look)| look.slots.iter().map(move |slot| (one, slot)));
+        let slots = all
+            .flat_map(|(one, observation)| observation.slots.iter().map(move |slot| (one, slot)));
         let unused =
             slots.filter(|(one, slot)| !slot.active && !follows(&slot.slot_name, &one.name));
-        let told = unused.map(|(one, slot)| {
+        let lines = unused.map(|(one, slot)| {
             format!(
-                " slot {} on {}: nobody uses it, keeps {}",
+                " slot {} on {} is inactive; retained WAL: {}",
                 slot.slot_name,
                 one.name,
                 kept(slot)
             )
         });
-        told.collect()
+        lines.collect()
     }
 
     fn warning(&self) -> Option<String> {
-        let looks = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
-        let writable = looks.filter(|(_, look)| look.is_primary());
+        let observations = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
+        let writable = observations.filter(|(_, observation)| observation.is_primary());
         let names: Vec<_> = writable.map(|(one, _)| one.name.as_str()).collect();
         match names.as_slice() {
             [_] => None,
-            [] => Some(" nobody takes writes".to_owned()),
-            _ => Some(format!(" {} take writes: a split brain", names.join(" and "))),
+            [] => Some(" no server is a primary: none takes writes".to_owned()),
+            _ => Some(format!(" {} are primaries: a split brain", names.join(" and "))),
         }
     }
 }
 
 impl Standing {
-    /// Whom it follows, unless it is a primary.
+    /// Returns its upstream, unless it is a primary.
     fn follows(&self) -> Option<String> {
-        let is_primary = self.seen.last.as_ref().is_some_and(Look::is_primary);
+        let is_primary = self.seen.last.as_ref().is_some_and(Observation::is_primary);
         self.follows.clone().filter(|_| !is_primary)
     }
 }
@@ -167,15 +172,15 @@ mod tests {
     use crate::stat::rows::Position;
     use crate::wal::{Lsn, Timeline};
 
-    fn look(in_recovery: bool, timeline: u32, lsn: u64) -> Look {
+    fn observation(in_recovery: bool, timeline: u32, lsn: u64) -> Observation {
         let timeline = Timeline(timeline);
         let lsn = Some(Lsn::from(lsn));
         let position = Position { in_recovery, control_timeline: timeline, lsn };
-        Look { position, timeline, followers: Vec::new(), slots: Vec::new() }
+        Observation { position, timeline, followers: Vec::new(), slots: Vec::new() }
     }
 
-    fn node(name: &str, follows: Option<&str>, look: Look) -> Standing {
-        let seen = Seen { pulse: Pulse::Answers, last: Some(look) };
+    fn node(name: &str, follows: Option<&str>, observation: Observation) -> Standing {
+        let seen = Seen { pulse: Pulse::Answers, last: Some(observation) };
         let follows = follows.map(str::to_owned);
         Standing { name: name.to_owned(), follows, troubles: Vec::new(), seen }
     }
@@ -192,11 +197,11 @@ mod tests {
     }
 
     fn pair() -> Board {
-        let mut primary = look(false, 1, 5000);
+        let mut primary = observation(false, 1, 5000);
         primary.slots.push(slot("standby1", 2000, 5000));
         Board(vec![
             node("primary", None, primary),
-            node("standby1", Some("primary"), look(true, 1, 4000)),
+            node("standby1", Some("primary"), observation(true, 1, 4000)),
         ])
     }
 
@@ -207,7 +212,7 @@ mod tests {
         let lines = board.lines();
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         let words: Vec<_> = lines.iter().map(|line| words(line)).collect();
-        assert_eq!(words[1], "primary 1 - takes writes - -");
+        assert_eq!(words[1], "primary 1 - primary - -");
         assert_eq!(words[2], "standby1 1 primary not connected 1 kB 3 kB cut");
         assert_eq!(lines.len(), 3, "{lines:?}");
     }
@@ -217,11 +222,11 @@ mod tests {
         let before = pair();
         let mut board = before.clone();
         assert_eq!(board.news(&before), Vec::<String>::new());
-        board.0[1] = node("standby1", None, look(false, 2, 4000));
-        assert_eq!(board.news(&before), ["standby1: timeline 2, takes writes"]);
+        board.0[1] = node("standby1", None, observation(false, 2, 4000));
+        assert_eq!(board.news(&before), ["standby1: timeline 2, primary"]);
         let lines = board.lines();
-        assert_eq!(lines[3], " slot standby1 on primary: nobody uses it, keeps 3 kB");
-        assert_eq!(lines[4], " primary and standby1 take writes: a split brain");
+        assert_eq!(lines[3], " slot standby1 on primary is inactive; retained WAL: 3 kB");
+        assert_eq!(lines[4], " primary and standby1 are primaries: a split brain");
     }
 
     #[test]
@@ -231,7 +236,7 @@ mod tests {
         board.0[1].seen.pulse = Pulse::Down(None);
         let lines = board.lines();
         assert!(lines[1].contains("no answer"), "{}", lines[1]);
-        assert!(lines[2].contains("no server") && lines[2].contains("1 kB"), "{}", lines[2]);
-        assert_eq!(lines[3], " nobody takes writes");
+        assert!(lines[2].contains("down") && lines[2].contains("1 kB"), "{}", lines[2]);
+        assert_eq!(lines[3], " no server is a primary: none takes writes");
     }
 }

@@ -1,5 +1,5 @@
 //! The verbs on links, and the freezing of servers. Every fault is a guard in the sandbox's state:
-//! healing is dropping it.
+//! dropping it heals the link.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ impl Sandbox {
                 "cut",
                 link.cut(),
                 format!(
-                    "no byte passes between {upstream} and {node}; nobody gets a reset, so both go on \
-                     believing until wal_sender_timeout and wal_receiver_timeout (60 s)"
+                    "no byte passes between {upstream} and {node}, and no reset is sent: both notice it only \
+                     after wal_sender_timeout and wal_receiver_timeout (60 s)"
                 ),
             ),
             Some(Way::ToStandby) => (
@@ -32,35 +32,37 @@ impl Sandbox {
             Some(Way::ToUpstream) => (
                 "cut to-upstream",
                 link.cut_one_way(Direction::ToUpstream),
-                format!("WAL still reaches {node}; no report of it reaches {upstream}"),
+                format!("WAL still reaches {node}; its reports do not reach {upstream}"),
             ),
         };
         self.put_on(node, "cut", what.to_owned(), fault);
         Answer::new(
             did,
             format!(
-                "load 5, and see it fall behind while {upstream}'s slot keeps the WAL; then heal {node}"
+                "load 5: the lag of {node} grows, and so does the retained WAL of its slot; then heal {node}"
             ),
         )
     }
 
-    pub(super) fn slow(&self, node: &str, time: Duration) -> Answered {
+    pub(super) fn delay(&self, node: &str, time: Duration) -> Answered {
         let (link, upstream) = self.link(node)?;
-        self.put_on(node, "slow", format!("slow {time:?}"), link.delay(time));
+        self.put_on(node, "delay", format!("delay {time:?}"), link.delay(time));
         Answer::new(
-            format!("a round trip between {upstream} and {node} takes {:?} more", time * 2),
+            format!("a round trip between {upstream} and {node} takes {:?} longer", time * 2),
             format!(
-                "load 5; then sync '{node}' and load 5 again: now each commit waits for that trip"
+                "load 5; then sync '{node}' and load 5 again: now each commit waits for the round trip"
             ),
         )
     }
 
     pub(super) fn throttle(&self, node: &str, bytes: u32) -> Answered {
         let (link, upstream) = self.link(node)?;
-        self.put_on(node, "throttle", format!("{bytes} B/s"), link.throttle(bytes));
+        self.put_on(node, "throttle", format!("throttle {bytes} B/s"), link.throttle(bytes));
         Answer::new(
-            format!("{bytes} bytes per second pass between {upstream} and {node}, each way"),
-            "load 10: more WAL than that is written in a second, and the lag grows",
+            format!(
+                "at most {bytes} bytes per second pass between {upstream} and {node}, in each direction"
+            ),
+            "load 10: the load writes more WAL than that per second, and the lag grows",
         )
     }
 
@@ -70,10 +72,10 @@ impl Sandbox {
         Answer::new(
             format!(
                 "the connections between {upstream} and {node} were reset: the walreceiver ends, and the \
-                 startup process asks for a new one"
+                 startup process starts a new one"
             ),
             format!(
-                "log {node}: could not receive data from WAL stream, and started streaming again"
+                "log {node}: it could not receive data from the WAL stream, and started streaming again"
             ),
         )
     }
@@ -88,18 +90,19 @@ impl Sandbox {
             let broken: Vec<_> = faults.keys().map(String::as_str).collect();
             let whose = node.map_or("of any node".to_owned(), |node| format!("of {node}"));
             return Err(format!(
-                "no fault is on the link {whose}; links with faults: {}",
+                "there is no fault on the link {whose}; links with faults: {}",
                 list(&broken)
             ));
         }
         let what: Vec<_> = healed.iter().map(|on| on.what.as_str()).collect();
         Answer::new(
-            format!("healed: {}; what was held passes now", what.join(", ")),
-            "status: a standby whose WAL was kept catches up by itself",
+            format!("healed: {}; the bytes that were held pass now", what.join(", ")),
+            "status: a standby catches up by itself while its upstream has retained the WAL it needs",
         )
     }
 
-    /// One fault of a verb at a time; the new one is on before the old one goes.
+    /// Replaces an earlier fault of the same verb; the new one is in effect before the old one
+    /// ends.
     fn put_on(&self, node: &str, verb: &'static str, what: String, fault: Fault) {
         let faults = &mut self.state().faults;
         let faults = faults.entry(node.to_owned()).or_default();
@@ -113,17 +116,17 @@ impl Sandbox {
         let frozen = frozen.map_err(|error| error.in_one_line())?;
         self.state().frozen.insert(node.to_owned(), frozen);
         let next = match self.state().follows.contains_key(node) {
-            true => format!("load 5: its upstream notices nothing for 60 s; thaw {node}"),
+            true => format!(
+                "load 5: its upstream notices it after wal_sender_timeout (60 s); thaw {node}"
+            ),
             false => {
-                format!(
-                    "load 10, promote 1, thaw {node}: it wakes up and still thinks it is the primary"
-                )
+                format!("load 10, promote 1, thaw {node}: it goes on as a primary")
             }
         };
         Answer::new(
             format!(
-                "every process of {node} is stopped (SIGSTOP); the kernel still answers for its sockets, \
-                 so connections come about and then hang"
+                "every process of {node} is stopped (SIGSTOP); the kernel still accepts connections for it, \
+                 and they hang"
             ),
             next,
         )
@@ -134,12 +137,12 @@ impl Sandbox {
             let frozen = &mut self.state().frozen;
             let others = frozen.keys().cloned().collect::<Vec<_>>().join(", ");
             frozen.remove(node).ok_or_else(|| match others.as_str() {
-                "" => format!("{node} is not frozen, and nobody is"),
+                "" => format!("{node} is not frozen, and no other server is"),
                 others => format!("{node} is not frozen; frozen: {others}"),
             })?
         };
         frozen.thaw().await.map_err(|error| error.in_one_line())?;
-        let did = format!("{node} goes on where it was (SIGCONT)");
+        let did = format!("{node} runs again (SIGCONT)");
         let primaries = self.primaries().await;
         let names: Vec<_> = primaries.iter().map(|one| one.name()).collect();
         match (names.contains(&node), names.iter().find(|name| **name != node)) {
@@ -147,7 +150,7 @@ impl Sandbox {
                 format!("{did} and takes writes, as {new} does: a split brain"),
                 format!("stop {node}, then rewind {node} makes it a standby of {new}"),
             ),
-            _ => Answer::new(did, "status: who is behind, and who streams?"),
+            _ => Answer::new(did, "status: does every standby stream, and how large is its lag?"),
         }
     }
 }

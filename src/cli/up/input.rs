@@ -1,5 +1,5 @@
-//! What a person types: on a terminal key by key, so that the line stands below a table that is drawn
-//! again and again; elsewhere line by line. It does not know what a line means.
+//! The typed input: on a terminal key by key, so that the line stands below a table that is
+//! redrawn; elsewhere line by line. Nothing here knows verbs.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,14 +10,14 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::{Notify, mpsc};
 
-/// What was typed so far.
+/// The lines typed by a person.
 pub(super) struct Input {
     lines: mpsc::UnboundedReceiver<String>,
     pub(super) typed: Typed,
     _terminal: Option<Terminal>,
 }
 
-/// The line that is being typed, which a screen shows.
+/// The line that is being typed; a screen shows it.
 #[derive(Clone, Default)]
 pub(super) struct Typed {
     editor: Arc<Mutex<Editor>>,
@@ -25,7 +25,7 @@ pub(super) struct Typed {
 }
 
 impl Input {
-    /// Listens to the standard input.
+    /// Starts to read the standard input.
     pub(super) fn listen(on_terminal: bool) -> Self {
         let (send, lines) = mpsc::unbounded_channel();
         let typed = Typed::default();
@@ -40,19 +40,19 @@ impl Input {
         Self { lines, typed, _terminal: terminal }
     }
 
-    /// The next line; nothing at the end of the input.
+    /// Returns the next line; none at the end of the input.
     pub(super) async fn line(&mut self) -> Option<String> {
         self.lines.recv().await
     }
 }
 
 impl Typed {
-    /// The line that is being typed.
+    /// Returns the line that is being typed.
     pub(super) fn line(&self) -> String {
         self.editor().line.clone()
     }
 
-    /// Comes back when a key was pressed.
+    /// Waits until a key is pressed.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -62,12 +62,13 @@ impl Typed {
     }
 }
 
-/// Ends with the terminal. Ctrl-C is a signal, as ever.
+/// Reads keys until the terminal ends. Ctrl-C still raises its signal.
 fn listen_to_keys(typed: &Typed, lines: &mpsc::UnboundedSender<String>) {
     let terminal = Term::stdout();
     loop {
         let key = match terminal.read_key() {
             Ok(key) => key,
+            // A signal, such as a resize of the terminal, interrupts the read and ends nothing.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return,
         };
@@ -98,12 +99,12 @@ async fn listen_to_lines(lines: mpsc::UnboundedSender<String>) {
     }
 }
 
-/// A line that is edited at its end, and those before it.
+/// A line that is edited at its end, and the lines before it.
 #[derive(Default)]
 struct Editor {
     line: String,
     before: Vec<String>,
-    /// How far back the line was taken from; 0 for a new one.
+    /// The number of lines back in the history; 0 for a new line.
     back: usize,
 }
 
@@ -148,11 +149,12 @@ impl Editor {
     }
 }
 
-/// The terminal without echo and lines, until this is dropped.
+/// A terminal without echo and line editing, restored when this is dropped.
 struct Terminal(Option<Termios>);
 
 impl Terminal {
-    /// What cannot be changed is left as it is: typed keys are then shown twice, no more.
+    /// Takes the terminal. Where its mode cannot be changed, typed keys are shown twice, which does
+    /// no harm.
     fn take() -> Self {
         let input = io::stdin();
         let Ok(before) = tcgetattr(input.as_fd()) else { return Self(None) };

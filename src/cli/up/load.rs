@@ -1,5 +1,6 @@
-//! Write load for a while: clients that find the primary by themselves, and at the end what they were
-//! told against what is there. One load at a time.
+//! Write load for some seconds: clients that find the primary by themselves. At the end the
+//! outcomes that they recorded are compared with the rows that are present. One load runs at a
+//! time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,30 +18,30 @@ use crate::workload::ledger::{Ledger, Outcome};
 
 const CLIENTS: usize = 2;
 
-/// Ids that a load may use: more than it can write.
+/// The number of ids of a load: more than it can write.
 const IDS: i64 = 1_000_000_000;
 
 impl Sandbox {
     pub(super) fn load(&self, seconds: u64) -> Answered {
         let mut state = self.state();
         if state.load.as_ref().is_some_and(|load| !load.0.is_finished()) {
-            return Err("a load is under way; it tells when it is over".to_owned());
+            return Err("a load is running; its outcome is shown when it ends".to_owned());
         }
         let first = state.next_order;
         state.next_order += IDS;
         let (cluster, news) = (Arc::clone(&self.cluster), self.news.clone());
         state.load = Some(Load(tokio::spawn(async move {
-            let told =
+            let outcome =
                 placed(&cluster, first, seconds).await.unwrap_or_else(|error| error.in_one_line());
-            // Nobody listens any more when the sandbox ends.
-            let _ = news.send(format!("load {seconds}: {told}"));
+            // The receiver is gone when the sandbox has ended.
+            let _ = news.send(format!("load {seconds}: {outcome}"));
         })));
         Answer::new(
             format!(
-                "{CLIENTS} clients place one order after the other for {seconds} s, wherever \
-                 target_session_attrs=read-write leads them"
+                "{CLIENTS} clients place one order after the other for {seconds} s, on the server that \
+                 target_session_attrs=read-write finds"
             ),
-            "break something meanwhile; at the end they tell what was acked, and what of it is there",
+            "crash or cut something meanwhile; the outcome says what was acked, and what of it is present",
         )
     }
 }
@@ -49,10 +50,12 @@ async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<Stri
     let writers = Writers::start_with(cluster, CLIENTS, first);
     elapse(Duration::from_secs(seconds)).await;
     let ledger = writers.stop().await?;
-    let told = summary(&ledger);
+    let outcome = summary(&ledger);
     let primaries = watch::primaries_among(cluster.nodes().iter()).await;
     let Some((timeline, node)) = primaries.first() else {
-        return Ok(format!("{told}; nobody takes writes now, so what is there is not known"));
+        return Ok(format!(
+            "{outcome}; no server takes writes now, so the orders that are present are unknown"
+        ));
     };
     let session = node.session_unrecorded().await?;
     let sql = format!("SELECT id FROM orders WHERE id BETWEEN {first} AND {}", first + IDS - 1);
@@ -60,7 +63,7 @@ async fn placed(cluster: &Arc<Cluster>, first: i64, seconds: u64) -> Result<Stri
     let found: BTreeSet<i64> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
     let verdict = ledger.compare(found);
     Ok(format!(
-        "{told}; on {} (timeline {}): {} of the acked are lost, {} of the unknown are there",
+        "{outcome}; on {} (timeline {}): {} of the acked orders are lost, {} of the unknown ones are present",
         node.name(),
         timeline,
         verdict.lost.len(),

@@ -1,29 +1,34 @@
-//! Times and sizes as PostgreSQL's settings have them: `20ms`, `10kB`. It knows no verb.
+//! Times and sizes, written as in PostgreSQL's settings: `20ms`, `10kB`. No verb is named here.
 
 use std::time::Duration;
 
-/// The longest time that a byte may be held up: an hour.
+/// The longest delay, in seconds: an hour.
 const LONGEST: f64 = 3600.0;
 
-/// A time with its unit, above 0 and up to an hour.
+/// Reads a time with its unit, above 0 and up to an hour.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0)];
     let seconds = quantity(text, &units).filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST);
     let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.ok_or_else(|| format!("{text:?} is no time such as 20ms, 1s or 1min"))
+    time.ok_or_else(|| format!("{text:?} is not a time such as 20ms, 1s or 1min"))
 }
 
-/// A size with its unit, from a byte to less than 4 GB; a kB is 1024 bytes, as in PostgreSQL.
+/// Reads a size with its unit, from one byte to less than 4 GB; a kB is 1024 bytes, as in
+/// PostgreSQL.
 pub(crate) fn size(text: &str) -> Result<u32, String> {
     const KB: f64 = 1024.0;
     let units = [("B", 1.0), ("kB", KB), ("MB", KB * KB), ("GB", KB * KB * KB)];
     let bytes = quantity(text, &units).filter(|bytes| *bytes >= 1.0 && *bytes <= u32::MAX.into());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was looked at")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "its range was checked"
+    )]
     let size = bytes.map(|bytes| bytes as u32);
-    size.ok_or_else(|| format!("{text:?} is no size such as 500B, 10kB or 1MB"))
+    size.ok_or_else(|| format!("{text:?} is not a size such as 500B, 10kB or 1MB"))
 }
 
-/// A number and right after it one of these units, in any case.
+/// Reads a number followed by one of these units, in any case.
 fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at_checked(end)?;

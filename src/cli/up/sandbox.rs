@@ -1,6 +1,6 @@
-//! A cluster and what was done to it: its nodes and links by name, whether a server runs, who takes writes,
-//! and what is seen of all. The verbs are done in the files beside: `faults`, `servers`, `follow`, `load`.
-//! A verb that makes no sense now does nothing and says what would.
+//! A cluster and what was done to it: its nodes and links by name, which servers run, which are
+//! primaries, and what was observed. The verbs are in the files beside: `faults`, `servers`,
+//! `follow`, `load`. A verb that cannot be done now changes nothing and says what to type instead.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use crate::record::notebook::Notebook;
 use crate::wait::{self, PATIENCE, until};
 use crate::workload;
 
-/// A cluster to play with.
+/// A cluster to try things on.
 pub(super) struct Sandbox {
     pub(super) cluster: Arc<Cluster>,
     pub(super) news: mpsc::UnboundedSender<String>,
@@ -31,7 +31,8 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Over a cluster in which these nodes follow those, and which notes in `notebook`.
+    /// Creates the sandbox of a cluster; `follows` has the upstream of each standby, and `notebook`
+    /// records what is typed.
     pub(super) async fn over(
         cluster: Cluster,
         notebook: Notebook,
@@ -43,33 +44,33 @@ impl Sandbox {
         Self { cluster: Arc::new(cluster), news, notebook, watch, state: Mutex::new(state) }
     }
 
-    /// Never held while something is waited for.
+    /// Locks the state; the lock must not be held across a wait, or the screen would stop.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of the nodes, the primary's first.
+    /// Returns the names of the nodes, the primary's first.
     pub(super) fn names(&self) -> Vec<&str> {
         self.cluster.nodes().iter().map(Node::name).collect()
     }
 
-    /// Everything as it was seen last.
+    /// Returns the board from what was observed last.
     pub(super) fn board(&self) -> Board {
         self.board_of(self.watch.seen())
     }
 
-    /// Everything as it is now.
+    /// Returns the board from what is observed now.
     pub(super) async fn fresh_board(&self) -> Board {
-        let look = async |node: &Node| {
+        let observation = async |node: &Node| {
             let frozen = self.state().frozen.contains_key(node.name());
             match frozen {
                 true => Seen::silent(None),
-                false => watch::look_at(node).await,
+                false => watch::observe(node).await,
             }
         };
-        let looks = self.cluster.nodes().iter().map(look);
+        let observations = self.cluster.nodes().iter().map(observation);
         let before = self.watch.seen();
-        let mut now = join_all(looks).await;
+        let mut now = join_all(observations).await;
         for (now, before) in std::iter::zip(&mut now, before) {
             now.last = now.last.take().or(before.last);
         }
@@ -87,8 +88,8 @@ impl Sandbox {
         Board(std::iter::zip(self.names(), seen).map(standing).collect())
     }
 
-    /// How to connect: a line for each node to paste into a shell, a connection string for each, and
-    /// one that finds whoever takes writes.
+    /// Returns how to connect: a `psql` line and a connection string for each node, and a
+    /// connection string that finds the primary.
     pub(super) fn connections(&self) -> Result<String> {
         let mut lines = Vec::new();
         for ((about, psql), name) in std::iter::zip(self.cluster.psql_lines(), self.names()) {
@@ -96,19 +97,22 @@ impl Sandbox {
             lines.extend([format!("# {about}"), psql, string, String::new()]);
         }
         let all = self.cluster.connection_string(&self.names())?;
-        lines.push("# whoever takes writes: a client asks one after the other".to_owned());
+        lines.push(
+            "# the primary: a client tries one server after the other until one takes writes"
+                .to_owned(),
+        );
         lines.push(format!("{all} target_session_attrs=read-write connect_timeout=2"));
         Ok(lines.join("\n"))
     }
 
-    /// Takes everything away.
+    /// Removes the cluster.
     pub(super) async fn ends(self) -> Result<()> {
         let Self { cluster, watch, state, .. } = self;
         drop((watch, state));
-        // A load that was ended lets go of the cluster a moment later.
-        until("nobody uses the cluster", PATIENCE, || async {
+        // A load that was aborted drops its reference to the cluster a moment later.
+        until("no task uses the cluster", PATIENCE, || async {
             let users = Arc::strong_count(&cluster);
-            let used = wait::Seen::NotYet(format!("{users} do"));
+            let used = wait::Seen::NotYet(format!("{users} tasks use it"));
             Ok(if users == 1 { wait::Seen::Done(()) } else { used })
         })
         .await?;
@@ -122,18 +126,21 @@ impl Sandbox {
         self.cluster.node(name).map_err(|error| error.in_one_line())
     }
 
-    /// The link of a node that follows somebody.
+    /// Returns the link and the upstream of a standby.
     pub(super) fn link(&self, name: &str) -> Result<(&Link, String), String> {
         let link = self.cluster.link(name).map_err(|error| error.in_one_line())?;
         let state = self.state();
         let upstream = state.follows.get(name).cloned();
         upstream.map(|upstream| (link, upstream)).ok_or_else(|| {
             let followers: Vec<_> = state.follows.keys().map(String::as_str).collect();
-            format!("{name} follows nobody and has no link; those that have: {}", list(&followers))
+            format!(
+                "{name} is not a standby and has no link to an upstream; standbys: {}",
+                list(&followers)
+            )
         })
     }
 
-    /// A node whose server runs, and not only holds its sockets.
+    /// Returns a node whose server runs and is not frozen.
     pub(super) async fn running(&self, name: &str) -> Result<&Node, String> {
         let node = self.node(name)?;
         if self.state().frozen.contains_key(name) {
@@ -145,7 +152,7 @@ impl Sandbox {
         }
     }
 
-    /// A node whose server does not run.
+    /// Returns a node whose server does not run.
     pub(super) async fn stopped(&self, name: &str, verb: &str) -> Result<&Node, String> {
         let node = self.node(name)?;
         match node.exit_status().await.map_err(|error| error.in_one_line())? {
@@ -155,7 +162,8 @@ impl Sandbox {
         }
     }
 
-    /// Every server that takes writes now, the newest timeline first. What is frozen does not.
+    /// Returns every server that is a primary now, the newest timeline first. Frozen ones are left
+    /// out.
     pub(super) async fn primaries(&self) -> Vec<&Node> {
         let thawed = {
             let state = self.state();

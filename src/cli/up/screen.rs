@@ -1,5 +1,5 @@
-//! Where a sandbox speaks: on a terminal above a table that is drawn again and again, with the typed
-//! line below it; elsewhere in plain lines. It decides nothing.
+//! The output of a sandbox: on a terminal above a table that is redrawn, with the typed line below
+//! it; elsewhere plain lines. Nothing is decided here.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -17,7 +17,7 @@ pub(super) enum Screen {
     Plain(Option<Board>),
 }
 
-/// The lines at the bottom of a terminal that are drawn over.
+/// The lines at the bottom of a terminal that are redrawn.
 pub(super) struct Area {
     terminal: Term,
     shown: Vec<String>,
@@ -35,7 +35,7 @@ impl Screen {
         matches!(self, Self::Live(_))
     }
 
-    /// A line that stays; on a terminal it ends at the ends of words.
+    /// Prints a line that stays; on a terminal it is wrapped between words.
     pub(super) fn tell(&mut self, line: &str) {
         match self {
             Self::Live(area) => area.say(&wrapped(line, area.width())),
@@ -43,7 +43,7 @@ impl Screen {
         }
     }
 
-    /// What came of a verb. What is a list already is left as it is.
+    /// Prints the answer to a verb. A list is printed as it is.
     pub(super) fn answer(&mut self, answer: &Answer) {
         let typed = answer.typed.trim_end();
         if !typed.is_empty() {
@@ -58,7 +58,7 @@ impl Screen {
         }
     }
 
-    /// Something that stays.
+    /// Prints a text that stays.
     pub(super) fn say(&mut self, text: &str) {
         match self {
             Self::Live(area) => area.say(text),
@@ -70,14 +70,14 @@ impl Screen {
         }
     }
 
-    /// What a person typed.
+    /// Prints the line that a person typed.
     pub(super) fn echo(&mut self, line: &str) {
         let said = format!("\n{}", style(format!("{PROMPT}{line}")).bold());
         self.say(&said);
     }
 
-    /// The cluster as it is now, and what is being typed. Without a terminal only what has changed is
-    /// told.
+    /// Shows the cluster as it is now, and the line that is being typed. Without a terminal only
+    /// changes are printed.
     pub(super) fn show(&mut self, board: Board, typed: &str) {
         match self {
             Self::Live(area) => area.show(&board, typed),
@@ -91,7 +91,7 @@ impl Screen {
         }
     }
 
-    /// Nothing more is drawn, and nothing drawn stays.
+    /// Ends the drawing and erases the drawn lines.
     pub(super) fn ends(&mut self) {
         if let Self::Live(area) = self {
             area.draw(Vec::new());
@@ -125,7 +125,7 @@ impl Area {
             lines.push(line.to_string());
         }
         lines.push(rule);
-        // Of a line that is too long the end is what is being typed.
+        // Of a line that is too long the end is shown, because it is being typed.
         let room = width - PROMPT.len() - 1;
         let hidden = typed.chars().count().saturating_sub(room);
         let typed: String = typed.chars().skip(hidden).collect();
@@ -137,7 +137,7 @@ impl Area {
         }
     }
 
-    /// The cursor is at the end of the last line, as if it had been typed there.
+    /// Draws the lines and leaves the cursor at the end of the last one, where typing goes on.
     fn draw(&mut self, lines: Vec<String>) {
         let stale = std::mem::take(&mut self.shown);
         self.erase(stale.len());

@@ -1,51 +1,51 @@
-//! What is known of a server: what it said last, and whether it still answers. Plain data and the
-//! questions on it; `watch` asks the servers.
+//! What is known about a server: its last answer, and whether it still answers. Plain data and
+//! questions about it; `watch` asks the servers.
 
 use crate::stat::rows::{Position, Replication, Slot};
 use crate::wal::Timeline;
 
-/// What a server said at one moment.
+/// The state of a server at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct Look {
+pub(super) struct Observation {
     pub(super) position: Position,
     pub(super) timeline: Timeline,
     pub(super) followers: Vec<Replication>,
     pub(super) slots: Vec<Slot>,
 }
 
-/// Whether a server answers.
+/// Tells whether a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pulse {
     Answers,
-    /// It has said nothing for a while.
+    /// It has not answered for a while.
     Silent,
-    /// It refuses connections, and this is what it says, if it says anything.
+    /// It refuses connections, with this message, if there is one.
     Down(Option<String>),
 }
 
-/// What is known of a server.
+/// What is known about a server.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) pulse: Pulse,
-    /// The last look that came back.
-    pub(super) last: Option<Look>,
+    /// The last observation that succeeded.
+    pub(super) last: Option<Observation>,
 }
 
-impl Look {
-    /// Does it take writes?
+impl Observation {
+    /// Tells whether it is a primary.
     pub(super) fn is_primary(&self) -> bool {
         !self.position.in_recovery
     }
 }
 
 impl Seen {
-    /// A server that says nothing, and what it said before.
-    pub(super) fn silent(last: Option<Look>) -> Self {
+    /// Returns a server that does not answer, with its last observation.
+    pub(super) fn silent(last: Option<Observation>) -> Self {
         Self { pulse: Pulse::Silent, last }
     }
 
-    /// What it says, if it answers.
-    pub(super) fn now(&self) -> Option<&Look> {
+    /// Returns the last observation, if the server still answers.
+    pub(super) fn now(&self) -> Option<&Observation> {
         self.last.as_ref().filter(|_| self.pulse == Pulse::Answers)
     }
 }

@@ -1,18 +1,18 @@
-//! The verbs on servers: their end and their start, promotion, and the rule of synchronous replication.
-//! A server is never stopped or fenced unless a person says so.
+//! The verbs on servers: stop, crash and start, promotion, and `synchronous_standby_names`. A
+//! server is stopped or fenced only when a person types it.
 
 use std::time::Duration;
 
 use super::answer::{Answer, Answered, list};
 use super::sandbox::Sandbox;
-use super::seen::Look;
+use super::seen::Observation;
 use super::watch;
 use crate::error::Result;
 use crate::node::{Node, Shutdown};
 use crate::stat;
 use crate::wait::{Seen, until};
 
-/// How long a reload may take to show in `pg_stat_replication`.
+/// The longest that a reload may take to show in `pg_stat_replication`.
 const RELOAD: Duration = Duration::from_secs(2);
 
 impl Sandbox {
@@ -20,7 +20,7 @@ impl Sandbox {
         self.running(node).await?.crash().await.map_err(|error| error.in_one_line())?;
         Answer::new(
             format!(
-                "{node}'s postmaster was killed (SIGKILL); what it had written is in its files"
+                "the postmaster of {node} was killed (SIGKILL); the WAL that it had written is on disk"
             ),
             self.after_the_end(node).await,
         )
@@ -30,14 +30,12 @@ impl Sandbox {
         let stopped = self.running(node).await?.stop(Shutdown::Fast).await;
         stopped.map_err(|error| error.in_one_line())?;
         Answer::new(
-            format!(
-                "{node} ended its sessions, sent what it had to send, and left its files clean"
-            ),
+            format!("{node} ended its sessions, sent its standbys all WAL, and wrote a checkpoint"),
             self.after_the_end(node).await,
         )
     }
 
-    /// What can be done about a server that has just ended.
+    /// Returns what to do about a server that has just ended.
     async fn after_the_end(&self, node: &str) -> String {
         let (is_standby, follower) = {
             let state = self.state();
@@ -46,7 +44,7 @@ impl Sandbox {
             (state.follows.contains_key(node), follower)
         };
         if is_standby {
-            return format!("load 5: what it misses is kept by its slot; then start {node}");
+            return format!("load 5: its slot retains the WAL that it needs; then start {node}");
         }
         match (self.primaries().await.first(), follower) {
             (Some(new), _) => as_it_was(node, new.name()),
@@ -58,20 +56,22 @@ impl Sandbox {
     pub(super) async fn start(&self, name: &str) -> Answered {
         let node = self.stopped(name, "start").await?;
         node.start().await.map_err(|error| error.in_one_line())?;
-        let look = watch::look_at(node).await.last;
-        let Some(look) = look.filter(Look::is_primary) else {
+        let observation = watch::observe(node).await.last;
+        let Some(observation) = observation.filter(Observation::is_primary) else {
             return Answer::new(
                 format!("{name} takes connections, and its walreceiver connects by itself"),
-                format!("status: does it stream? if not, log {name} says why"),
+                format!("status: does it stream? If not, log {name} shows why"),
             );
         };
         let others = self.other_primaries(name).await;
-        let did = format!("{name} recovered and takes writes on timeline {}", look.timeline);
+        let did = format!("{name} recovered and is a primary on timeline {}", observation.timeline);
         match others.is_empty() {
-            true => Answer::new(did, "status: its standbys connect again by themselves"),
+            true => Answer::new(did, "status: its standbys reconnect by themselves"),
             false => Answer::new(
-                format!("{did}; so does {}: a split brain", list(&others)),
-                format!("stop {name}, then rewind {name}: what it takes until then will be lost"),
+                format!("{did}; so is {}: a split brain", list(&others)),
+                format!(
+                    "stop {name}, then rewind {name}: what is written to it until then is lost"
+                ),
             ),
         }
     }
@@ -80,28 +80,30 @@ impl Sandbox {
         let node = self.running(name).await?;
         node.promote().await.map_err(|error| error.in_one_line())?;
         let (old, left) = self.promoted(name);
-        let look = watch::look_at(node).await.last;
-        let timeline = look.map_or("a new one".to_owned(), |look| look.timeline.to_string());
+        let observation = watch::observe(node).await.last;
+        let timeline = observation
+            .map_or("a new one".to_owned(), |observation| observation.timeline.to_string());
         let others = self.other_primaries(name).await;
-        let mut did = format!("{name} left recovery and takes writes on timeline {timeline}");
+        let mut did = format!("{name} left recovery and is a primary on timeline {timeline}");
         if !others.is_empty() {
-            did = format!("{did}; {} still takes writes too: a split brain", list(&others));
+            did = format!("{did}; {} is still a primary, too: a split brain", list(&others));
         }
         let mut next: Vec<_> = others.iter().map(|old| fence(old, name)).collect();
         if let Some(old) = old.filter(|old| !others.contains(&old.as_str())) {
             next.push(match self.state().frozen.contains_key(&old) {
-                true => format!("thaw {old}: it wakes up and takes writes too"),
+                true => format!("thaw {old}: it goes on as a primary, too"),
                 false => as_it_was(&old, name),
             });
         }
         let left = left.iter();
         next.extend(
-            left.map(|one| format!("follow {one} {name}, or it stays with its old upstream")),
+            left.map(|one| format!("follow {one} {name}, or {one} keeps its old upstream")),
         );
         Answer::new(did, next.join("; "))
     }
 
-    /// Notes that a node follows nobody any more; gives whom it followed, and who else still does.
+    /// Records that a node is no standby any more; returns its old upstream, and the standbys that
+    /// still follow that one.
     fn promoted(&self, name: &str) -> (Option<String>, Vec<String>) {
         let mut state = self.state();
         state.faults.remove(name);
@@ -118,9 +120,8 @@ impl Sandbox {
 
     pub(super) async fn sync(&self, rule: &str) -> Answered {
         let primaries = self.primaries().await;
-        let primary = primaries
-            .first()
-            .ok_or("nobody takes writes: start a primary, or promote a standby")?;
+        let primary =
+            primaries.first().ok_or("no server is a primary: start one, or promote a standby")?;
         let there = set_rule(primary, rule).await.map_err(|error| error.in_one_line())?;
         let counts =
             |row: &&stat::Replication| ["sync", "quorum"].contains(&row.sync_state.as_str());
@@ -129,21 +130,23 @@ impl Sandbox {
         let did = format!("synchronous_standby_names = '{rule}' on {}", primary.name());
         match (rule.is_empty(), counting.first()) {
             (true, _) => Answer::new(
-                format!("{did}: no commit waits, and those that waited are released"),
+                format!(
+                    "{did}: commits do not wait for a standby any more, and those that waited are released"
+                ),
                 "load 5, and compare the number of orders",
             ),
             (false, Some(first)) => Answer::new(
                 format!(
-                    "{did}: a commit waits until it is flushed as the rule says: {}",
+                    "{did}: a commit waits until the standbys of the rule have flushed it; synchronous now: {}",
                     list(&counting)
                 ),
                 format!(
-                    "load 5; then cut {first} and load 5: do commits wait? sync off releases them"
+                    "load 5; then cut {first} and load 5: do commits wait? Then sync off releases them"
                 ),
             ),
             (false, None) => Answer::new(
-                format!("{did}: nobody whom it names streams, so every commit waits"),
-                "load 3: nothing is acked; sync off releases what waits",
+                format!("{did}: no standby of the rule streams, so every commit waits"),
+                "load 3: no order is acked; then sync off releases the commits that wait",
             ),
         }
     }
@@ -154,10 +157,10 @@ fn fence(old: &str, new: &str) -> String {
 }
 
 fn as_it_was(old: &str, new: &str) -> String {
-    format!("rewind {old} makes it a standby of {new}; started as it is, both would take writes")
+    format!("rewind {old} makes it a standby of {new}; start {old} would make a second primary")
 }
 
-/// Sets the rule, and gives who streams once it counts for them.
+/// Sets the rule, and returns the standbys once it is in effect.
 async fn set_rule(primary: &Node, rule: &str) -> Result<Vec<stat::Replication>> {
     let session = primary.session().await?;
     let literal = rule.replace('\'', "''");
@@ -172,7 +175,7 @@ async fn set_rule(primary: &Node, rule: &str) -> Result<Vec<stat::Replication>> 
         })
     });
     match in_effect.await {
-        // A rule may name nobody who streams.
+        // The rule may name no standby that streams.
         Err(late) if late.is_deadline() => stat::replication(&session).await,
         seen => seen,
     }

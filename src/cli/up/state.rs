@@ -1,5 +1,5 @@
-//! What was done to a cluster and not undone: who follows whom, which faults are on, what is frozen, the
-//! load under way. Every entry is a guard or a name; it asks no server.
+//! What was done to a cluster and not undone: the upstream of each standby, faults, frozen servers,
+//! the running load. Every entry is a guard or a name. No server is asked here.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,37 @@ use crate::node::freeze::Frozen;
 /// What was done and not undone.
 #[derive(Default)]
 pub(super) struct State {
-    /// Whom each node follows; a primary follows nobody.
+    /// The upstream of each standby; a primary has none.
     pub(super) follows: BTreeMap<String, String>,
-    /// Of each node's link.
+    /// The faults on each node's link.
     pub(super) faults: BTreeMap<String, Vec<On>>,
     pub(super) frozen: BTreeMap<String, Frozen>,
-    /// It ends when this is dropped.
+    /// The running load; dropping it ends it.
     pub(super) load: Option<Load>,
     /// The id of the next order of a load.
     pub(super) next_order: i64,
 }
 
-/// A fault that is on, until this is dropped.
+/// A fault, until this is dropped.
 pub(super) struct On {
-    /// The verb that put it on.
+    /// The verb that caused it.
     pub(super) verb: &'static str,
-    /// What it is, in a few words.
+    /// Its description, in a few words.
     pub(super) what: String,
     pub(super) _fault: Fault,
 }
 
-/// A load under way; it ends when this is dropped.
+/// A running load; it ends when this is dropped.
 pub(super) struct Load(pub(super) JoinHandle<()>);
 
 impl State {
-    /// Does nothing pass on a node's link, one way or both?
+    /// Tells whether a node's link is cut, in one direction or both.
     pub(super) fn is_cut(&self, name: &str) -> bool {
         let mut faults = self.faults.get(name).into_iter().flatten();
         faults.any(|on| on.verb == "cut")
     }
 
-    /// What is wrong with a node or its link, in a few words each.
+    /// Returns the faults of a node and its link, in a few words each.
     pub(super) fn troubles(&self, name: &str) -> Vec<String> {
         let faults = self.faults.get(name).into_iter().flatten();
         let faults = faults.map(|on| on.what.clone());

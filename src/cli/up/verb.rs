@@ -1,23 +1,22 @@
-//! What can be typed while a sandbox runs, as a closed choice, and how a line is read: one entry for every
-//! verb in `VERBS`; what does it is in `act`. It is pure: it does nothing, and whether a verb makes sense
-//! now is not its to say.
+//! The verbs of a sandbox, as a closed choice, and their parser: one entry for every verb in
+//! `VERBS`; `act` does it. It is pure: whether a verb makes sense now is decided by the act.
 
 use std::time::Duration;
 
 use super::words::{Way, Words};
 
-/// One line of a person's.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// Let nothing pass between a node and whom it follows; or nothing in one direction.
+    /// Cuts the link between a node and its upstream, or one direction of it.
     Cut(String, Option<Way>),
-    /// Let every byte take longer, each way.
-    Slow(String, Duration),
-    /// Let so many bytes per second through.
+    /// Delays every byte on a link, in each direction.
+    Delay(String, Duration),
+    /// Limits a link to this many bytes per second.
     Throttle(String, u32),
-    /// End every connection.
+    /// Resets every connection of a link.
     Reset(String),
-    /// Take the faults away, of one link or of all.
+    /// Heals one link or all.
     Heal(Option<String>),
     Freeze(String),
     Thaw(String),
@@ -25,15 +24,17 @@ pub(super) enum Verb {
     Stop(String),
     Start(String),
     Promote(String),
-    /// Let a node follow another one.
+    /// Makes a node follow another one.
     Follow(String, String),
-    /// Make a stopped node a standby with `pg_rewind`: of this one, or of the only primary.
+    /// Makes a stopped node a standby with `pg_rewind`: of the given upstream, or of the only
+    /// primary.
     Rewind(String, Option<String>),
-    /// The same with a base backup.
+    /// Makes a stopped node a standby with a base backup: of the given upstream, or of the only
+    /// primary.
     Rebuild(String, Option<String>),
-    /// Place orders for so many seconds.
+    /// Places orders for this many seconds.
     Load(u64),
-    /// `synchronous_standby_names`; nothing for no rule.
+    /// Sets `synchronous_standby_names`; an empty text removes the rule.
     Sync(String),
     Status,
     Log(String),
@@ -42,55 +43,55 @@ pub(super) enum Verb {
     Quit,
 }
 
-/// A verb as one types it.
+/// A verb as it is typed.
 struct Known {
-    /// What it is called, first as help shows it.
+    /// Its names; help shows the first one.
     names: &'static [&'static str],
-    /// Lines to type, and what each is for. The first one is the example for what is not understood; a
-    /// verb without lines is not in the help.
+    /// Lines to type, and what each does. The first one is the example in an error; a verb without
+    /// lines is not in the help.
     lines: &'static [(&'static str, &'static str)],
-    /// Reads the words behind it.
+    /// Reads the words after the verb.
     read: fn(&mut Words<'_>) -> Result<Verb, String>,
 }
 
-/// Every verb.
+/// All verbs.
 const VERBS: &[Known] = &[
     Known {
         names: &["cut"],
         lines: &[
-            ("cut 1", "no byte passes to and from standby1; nobody is told"),
-            ("cut 1 to-standby", "one way: no WAL arrives; to-upstream: no report comes back"),
+            ("cut 1", "no byte passes between standby1 and its upstream"),
+            ("cut 1 to-standby", "no WAL arrives; to-upstream: no reports get back"),
         ],
         read: |words| Ok(Verb::Cut(words.node()?, words.way()?)),
     },
     Known {
-        names: &["slow"],
-        lines: &[("slow 1 20ms", "every byte takes so much longer, each way")],
-        read: |words| Ok(Verb::Slow(words.node()?, words.time()?)),
+        names: &["delay", "slow"],
+        lines: &[("delay 1 20ms", "every byte arrives 20 ms later, in each direction")],
+        read: |words| Ok(Verb::Delay(words.node()?, words.time()?)),
     },
     Known {
         names: &["throttle"],
-        lines: &[("throttle 1 10kB", "so many bytes pass in a second")],
+        lines: &[("throttle 1 10kB", "at most 10 kB pass per second, in each direction")],
         read: |words| Ok(Verb::Throttle(words.node()?, words.size()?)),
     },
     Known {
         names: &["reset"],
-        lines: &[("reset 1", "ends standby1's connections, as a router that forgot them")],
+        lines: &[("reset 1", "ends standby1's connections with a TCP reset")],
         read: |words| words.node().map(Verb::Reset),
     },
     Known {
         names: &["heal"],
-        lines: &[("heal 1", "takes the faults off its link; heal alone off all links")],
+        lines: &[("heal 1", "ends the faults on its link; heal alone: on all links")],
         read: |words| words.node_or_none().map(Verb::Heal),
     },
     Known {
         names: &["freeze"],
-        lines: &[("freeze 1", "the server keeps its sockets and does not run (SIGSTOP)")],
+        lines: &[("freeze 1", "stops all processes (SIGSTOP); sockets stay open")],
         read: |words| words.node().map(Verb::Freeze),
     },
     Known {
         names: &["thaw"],
-        lines: &[("thaw 1", "and goes on")],
+        lines: &[("thaw 1", "continues all processes (SIGCONT)")],
         read: |words| words.node().map(Verb::Thaw),
     },
     Known {
@@ -100,12 +101,12 @@ const VERBS: &[Known] = &[
     },
     Known {
         names: &["stop"],
-        lines: &[("stop 1", "shuts the server down, fast")],
+        lines: &[("stop 1", "shuts the server down (pg_ctl stop -m fast)")],
         read: |words| words.node().map(Verb::Stop),
     },
     Known {
         names: &["start"],
-        lines: &[("start 1", "starts it again, as what it was")],
+        lines: &[("start 1", "starts the server with the data and the role it had")],
         read: |words| words.node().map(Verb::Start),
     },
     Known {
@@ -115,22 +116,22 @@ const VERBS: &[Known] = &[
     },
     Known {
         names: &["follow"],
-        lines: &[("follow 2 1", "lets standby2 follow standby1")],
+        lines: &[("follow 2 1", "makes standby1 the upstream of standby2")],
         read: |words| words.two_nodes().map(|(node, upstream)| Verb::Follow(node, upstream)),
     },
     Known {
         names: &["rewind"],
-        lines: &[("rewind primary", "makes a stopped node follow the new primary: pg_rewind")],
+        lines: &[("rewind primary", "makes a stopped node a standby of the primary (pg_rewind)")],
         read: |words| Ok(Verb::Rewind(words.node()?, words.node_or_none()?)),
     },
     Known {
         names: &["rebuild"],
-        lines: &[("rebuild primary", "the same with a new copy of everything: pg_basebackup")],
+        lines: &[("rebuild primary", "makes it one with a new copy of all data (pg_basebackup)")],
         read: |words| Ok(Verb::Rebuild(words.node()?, words.node_or_none()?)),
     },
     Known {
         names: &["load"],
-        lines: &[("load 10", "places orders for 10 seconds, and says what became of them")],
+        lines: &[("load 10", "places orders for 10 seconds, and shows their outcomes")],
         read: |words| words.seconds().map(Verb::Load),
     },
     Known {
@@ -140,7 +141,7 @@ const VERBS: &[Known] = &[
     },
     Known {
         names: &["status"],
-        lines: &[("status", "every node: timeline, role, state, lag, what its slot keeps")],
+        lines: &[("status", "every node: timeline, upstream, state, lag, retained WAL")],
         read: |_| Ok(Verb::Status),
     },
     Known {
@@ -150,18 +151,18 @@ const VERBS: &[Known] = &[
     },
     Known {
         names: &["psql"],
-        lines: &[("psql", "the psql lines and connection strings again")],
+        lines: &[("psql", "shows the psql lines and connection strings again")],
         read: |_| Ok(Verb::Psql),
     },
     Known { names: &["help", "?"], lines: &[], read: |_| Ok(Verb::Help) },
     Known {
         names: &["quit", "exit"],
-        lines: &[("quit", "takes all away, as Ctrl-C and the end of the input do")],
+        lines: &[("quit", "removes all servers, as Ctrl-C and the end of the input do")],
         read: |_| Ok(Verb::Quit),
     },
 ];
 
-/// What can be typed, a line for each.
+/// Returns the help: one line for each form of a verb.
 pub(super) fn help() -> String {
     let lines = VERBS.iter().flat_map(|known| known.lines);
     let lines = lines.map(|(line, what)| format!("  {line:<17} {what}"));
@@ -172,7 +173,7 @@ pub(super) fn help() -> String {
 ///
 /// # Errors
 ///
-/// It is not understood: one line that says why, and what is.
+/// The line is not understood: the text, one line, says why, and what is understood.
 pub(super) fn parse(line: &str, nodes: &[&str]) -> Result<Option<Verb>, String> {
     let line = line.trim();
     let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -180,7 +181,7 @@ pub(super) fn parse(line: &str, nodes: &[&str]) -> Result<Option<Verb>, String> 
         return Ok(None);
     }
     let known = VERBS.iter().find(|known| known.names.contains(&verb));
-    let known = known.ok_or_else(|| format!("{verb:?} is no verb; there are: {}", shown()))?;
+    let known = known.ok_or_else(|| format!("{verb:?} is not a verb; verbs: {}", shown()))?;
     let example = known.lines.first().map_or(verb, |(line, _)| line);
     let mut words = Words::behind(verb, rest, example, nodes);
     let parsed = (known.read)(&mut words)?;
@@ -188,7 +189,7 @@ pub(super) fn parse(line: &str, nodes: &[&str]) -> Result<Option<Verb>, String> 
     Ok(Some(parsed))
 }
 
-/// The names of the verbs that help shows.
+/// Returns the names of the verbs that help shows.
 fn shown() -> String {
     let shown = VERBS.iter().filter(|known| !known.lines.is_empty());
     shown.filter_map(|known| known.names.first().copied()).collect::<Vec<_>>().join(", ")
@@ -221,7 +222,8 @@ mod tests {
             ("cut 1", Verb::Cut(one.clone(), None)),
             ("cut 1 to-standby", Verb::Cut(one.clone(), Some(Way::ToStandby))),
             ("cut 1 to-upstream", Verb::Cut(one.clone(), Some(Way::ToUpstream))),
-            ("slow 1 20ms", Verb::Slow(one.clone(), Duration::from_millis(20))),
+            ("delay 1 20ms", Verb::Delay(one.clone(), Duration::from_millis(20))),
+            ("slow 1 20ms", Verb::Delay(one.clone(), Duration::from_millis(20))),
             ("throttle 1 10kB", Verb::Throttle(one.clone(), 10_240)),
             ("heal", Verb::Heal(None)),
             ("heal 1", Verb::Heal(Some(one.clone()))),
@@ -252,17 +254,17 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told_in_one_line_with_what_is() {
         for (line, expected) in [
-            ("explode 1", "\"explode\" is no verb; there are: cut, slow, throttle, reset, heal,"),
+            ("explode 1", "\"explode\" is not a verb; verbs: cut, delay, throttle, reset, heal,"),
             ("cut", "cut needs a node: cut 1"),
-            ("cut 7", "\"7\" is no node; there are: 0 = primary, 1 = standby1, 2 = standby2"),
-            ("cut 1 sideways", "\"sideways\" is no way: to-standby, to-upstream"),
-            ("slow 1", "slow needs a time: slow 1 20ms"),
-            ("slow 1 soon", "\"soon\" is no time such as 20ms"),
-            ("throttle 1 10", "\"10\" is no size such as 500B, 10kB"),
+            ("cut 7", "\"7\" is not a node; nodes: 0 = primary, 1 = standby1, 2 = standby2"),
+            ("cut 1 sideways", "\"sideways\" is not a direction: to-standby, to-upstream"),
+            ("delay 1", "delay needs a time: delay 1 20ms"),
+            ("delay 1 soon", "\"soon\" is not a time such as 20ms"),
+            ("throttle 1 10", "\"10\" is not a size such as 500B, 10kB"),
             ("follow 2", "follow needs two nodes: follow 2 1"),
-            ("load 0", "\"0\" is no number of whole seconds from 1 to 600"),
+            ("load 0", "\"0\" is not a number of whole seconds from 1 to 600"),
             ("sync", "sync needs a rule, or off: sync 'ANY 1 (*)'"),
-            ("promote 1 now", "\"now\" is a word too many for promote"),
+            ("promote 1 now", "\"now\" is one word too many for promote"),
         ] {
             let said = read(line).unwrap_err();
             assert!(said.starts_with(expected), "{line}: {said}");

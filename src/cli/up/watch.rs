@@ -1,5 +1,5 @@
-//! What each server says about itself and its followers, over and over, each from a connection of its
-//! own. A server that does not answer holds up nobody but its own watch.
+//! Observes each server repeatedly, over a connection of its own: its position, its standbys and
+//! its slots. A server that does not answer delays only its own watch.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
-use super::seen::{Look, Pulse, Seen};
+use super::seen::{Observation, Pulse, Seen};
 use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::node::Node;
@@ -17,13 +17,13 @@ use crate::settings;
 use crate::stat;
 use crate::wal::Timeline;
 
-/// How often a server is looked at.
+/// The interval at which a server is observed.
 const STEP: Duration = Duration::from_millis(250);
 
-/// After this time a server counts as one that does not answer.
+/// The time after which a server counts as not answering.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// How long a verb waits for an answer, before `LAB_TIMEOUT` multiplies it.
+/// The longest that a verb waits for an answer, before `LAB_TIMEOUT` multiplies it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A watch over every server of a cluster. It ends when it is dropped.
@@ -33,9 +33,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins with a look at each, so that nothing is ever shown of which nothing is known.
+    /// Starts with one observation of each server, so that the first board is complete.
     pub(super) async fn over(cluster: &Cluster) -> Self {
-        let first = join_all(cluster.nodes().iter().map(look_at)).await;
+        let first = join_all(cluster.nodes().iter().map(observe)).await;
         let seen = first.into_iter().map(|seen| (Instant::now(), seen)).collect();
         let seen = Arc::new(Mutex::new(seen));
         let mut tasks = JoinSet::new();
@@ -46,7 +46,7 @@ impl Watch {
         Self { seen, _tasks: tasks }
     }
 
-    /// What is known of each server, in the order of the cluster's nodes.
+    /// Returns what is known about each server, in the order of the cluster's nodes.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let silent = |(at, seen): &(Instant, Seen)| match at.elapsed() < SILENCE {
             true => seen.clone(),
@@ -56,45 +56,46 @@ impl Watch {
     }
 }
 
-/// Looks at a server now; nothing where it does not answer.
-pub(super) async fn look_at(node: &Node) -> Seen {
-    let looked = async { look(&node.session_unrecorded().await?).await };
-    match tokio::time::timeout(PATIENCE.mul_f64(settings::timeout_factor()), looked).await {
-        Ok(looked) => seen_now(looked, None),
+/// Observes a server now; the observation is missing where it does not answer.
+pub(super) async fn observe(node: &Node) -> Seen {
+    let answered = async { ask(&node.session_unrecorded().await?).await };
+    match tokio::time::timeout(PATIENCE.mul_f64(settings::timeout_factor()), answered).await {
+        Ok(answered) => seen_now(answered, None),
         Err(_) => Seen::silent(None),
     }
 }
 
-/// The servers of these that take writes now, the newest timeline first.
+/// Returns the servers that are primaries now, the newest timeline first.
 pub(super) async fn primaries_among<'a>(
     nodes: impl Iterator<Item = &'a Node>,
 ) -> Vec<(Timeline, &'a Node)> {
-    let look = async |node| (node, look_at(node).await.last);
-    let looks = join_all(nodes.map(look)).await;
-    let primaries = looks
-        .into_iter()
-        .filter_map(|(node, look)| look.filter(Look::is_primary).map(|look| (look.timeline, node)));
+    let observation = async |node| (node, observe(node).await.last);
+    let observations = join_all(nodes.map(observation)).await;
+    let primaries = observations.into_iter().filter_map(|(node, observation)| {
+        observation.filter(Observation::is_primary).map(|observation| (observation.timeline, node))
+    });
     let mut primaries: Vec<_> = primaries.collect();
     primaries.sort_by_key(|(timeline, _)| std::cmp::Reverse(*timeline));
     primaries
 }
 
-/// Asks the server of a session.
-async fn look(session: &Session) -> Result<Look> {
+/// Observes the server of a session.
+async fn ask(session: &Session) -> Result<Observation> {
     let (position, timeline, followers, slots) = tokio::try_join!(
         stat::position(session),
         stat::timeline(session),
         stat::replication(session),
         stat::slots(session),
     )?;
-    Ok(Look { position, timeline, followers, slots })
+    Ok(Observation { position, timeline, followers, slots })
 }
 
-fn seen_now(looked: Result<Look>, before: Option<Look>) -> Seen {
-    match looked {
-        Ok(look) => Seen { pulse: Pulse::Answers, last: Some(look) },
+fn seen_now(answered: Result<Observation>, before: Option<Observation>) -> Seen {
+    match answered {
+        Ok(observation) => Seen { pulse: Pulse::Answers, last: Some(observation) },
         Err(error) => {
-            // 57P03 cannot_connect_now: it starts up, or shuts down.
+            // 57P03 cannot_connect_now: the server starts up or shuts down, and its message says
+            // which.
             let said = error.server_message().filter(|refusal| refusal.sqlstate() == "57P03");
             let said = said.map(|refusal| refusal.message().to_owned());
             Seen { pulse: Pulse::Down(said), last: before }
@@ -113,21 +114,21 @@ async fn watch(
     let mut session = None;
     loop {
         steps.tick().await;
-        let looked = async {
+        let answered = async {
             let open = match session.take() {
                 Some(open) => open,
                 None => Session::open(&config, &name, &Notebook::in_memory()).await?,
             };
-            let look = look(&open).await?;
-            Ok((look, open))
+            let observation = ask(&open).await?;
+            Ok((observation, open))
         };
-        let looked = looked.await.map(|(look, open)| {
+        let answered = answered.await.map(|(observation, open)| {
             session = Some(open);
-            look
+            observation
         });
         if let Some(one) = lock(&seen).get_mut(index) {
             let before = one.1.last.take();
-            *one = (Instant::now(), seen_now(looked, before));
+            *one = (Instant::now(), seen_now(answered, before));
         }
     }
 }

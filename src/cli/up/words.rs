@@ -1,5 +1,5 @@
-//! The words behind a verb: nodes, times, sizes, directions, rules. It knows no verb; what it does not
-//! understand it says in one line, with an example.
+//! The words after a verb: nodes, times, sizes, directions, rules. No verb is named here; an error
+//! is one line with an example.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::quantity::{size, time};
 /// The longest load, in seconds.
 const LONGEST_LOAD: u64 = 600;
 
-/// The words behind a verb, read from left to right.
+/// The words after a verb, read from left to right.
 pub(super) struct Words<'a> {
     verb: &'a str,
     left: &'a str,
-    /// A line with this verb.
+    /// An example of a line with this verb.
     example: &'a str,
-    /// The primary's first.
+    /// The names of the nodes, the primary's first.
     nodes: &'a [&'a str],
 }
 
-/// One way over a link.
+/// A direction over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     ToStandby,
@@ -26,7 +26,7 @@ pub(super) enum Way {
 }
 
 impl<'a> Words<'a> {
-    /// What stands behind `verb`.
+    /// Returns the words after `verb`.
     pub(super) fn behind(
         verb: &'a str,
         left: &'a str,
@@ -36,7 +36,7 @@ impl<'a> Words<'a> {
         Self { verb, left, example, nodes }
     }
 
-    /// A node, by its name or by its number: that of the primary is 0.
+    /// Reads a node, by its name or by its number: the primary's is 0.
     pub(super) fn node(&mut self) -> Result<String, String> {
         self.node_of("a node")
     }
@@ -49,15 +49,15 @@ impl<'a> Words<'a> {
         self.next().map(|word| self.named(word)).transpose()
     }
 
-    /// One way, or nothing for both.
+    /// Reads a direction; none for both.
     pub(super) fn way(&mut self) -> Result<Option<Way>, String> {
         match self.next() {
             None => Ok(None),
             Some("to-standby") => Ok(Some(Way::ToStandby)),
             Some("to-upstream" | "to-primary") => Ok(Some(Way::ToUpstream)),
-            Some(word) => {
-                Err(format!("{word:?} is no way: to-standby, to-upstream, or none for both"))
-            }
+            Some(word) => Err(format!(
+                "{word:?} is not a direction: to-standby, to-upstream, or none for both"
+            )),
         }
     }
 
@@ -73,11 +73,11 @@ impl<'a> Words<'a> {
         let word = self.word("a number of seconds")?;
         let seconds = word.strip_suffix('s').unwrap_or(word).parse().ok();
         seconds.filter(|seconds| (1..=LONGEST_LOAD).contains(seconds)).ok_or_else(|| {
-            format!("{word:?} is no number of whole seconds from 1 to {LONGEST_LOAD}")
+            format!("{word:?} is not a number of whole seconds from 1 to {LONGEST_LOAD}")
         })
     }
 
-    /// All that is left, with or without quotes around it; `off` is the empty rule.
+    /// Reads all that is left, with or without quotes around it; `off` is the empty rule.
     pub(super) fn rule(&mut self) -> Result<String, String> {
         let rule = std::mem::take(&mut self.left).trim();
         let unquoted = |quote| rule.strip_prefix(quote)?.strip_suffix(quote);
@@ -89,13 +89,17 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Checks that no word is left.
+    ///
     /// # Errors
+    ///
+    /// A word is left.
     ///
     /// A word is left.
     pub(super) fn end(&mut self) -> Result<(), String> {
         match self.next() {
             None => Ok(()),
-            Some(word) => Err(format!("{word:?} is a word too many for {}; see help", self.verb)),
+            Some(word) => Err(format!("{word:?} is one word too many for {}; see help", self.verb)),
         }
     }
 
@@ -125,7 +129,7 @@ impl<'a> Words<'a> {
         by_number.or(by_name).map(|name| (*name).to_owned()).ok_or_else(|| {
             let known = self.nodes.iter().enumerate();
             let known: Vec<_> = known.map(|(number, name)| format!("{number} = {name}")).collect();
-            format!("{word:?} is no node; there are: {}", known.join(", "))
+            format!("{word:?} is not a node; nodes: {}", known.join(", "))
         })
     }
 }

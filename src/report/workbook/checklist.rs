@@ -1,9 +1,9 @@
-//! What is ticked off: by exercises that passed, or by a word that one of them typed. It ticks nothing
-//! itself.
+//! Items that are ticked: by exercises that passed, or by a word that one of them typed. Nothing
+//! here ticks an item.
 
 use serde::Deserialize;
 
-/// Ticks below one title.
+/// Items below one title.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Checklist {
@@ -11,7 +11,7 @@ pub(crate) struct Checklist {
     pub(crate) items: Vec<Tick>,
 }
 
-/// Something that is ticked off once all of these exercises passed.
+/// An item that is ticked once all of these exercises passed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tick {
@@ -20,7 +20,7 @@ pub(crate) struct Tick {
     pub(crate) exercises: Vec<String>,
 }
 
-/// A tool that is ticked off once an exercise that passed typed this word. Without a word no scenario
+/// A tool that is ticked once an exercise that passed typed this word. Without a word no scenario
 /// uses it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

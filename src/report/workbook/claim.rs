@@ -1,9 +1,9 @@
-//! What the learner's notebook says: a sentence, the verdict on it, and what proves the verdict. It
-//! never looks into a run.
+//! Claims of the learner's notebook: a sentence, the verdict on it, and its proofs. Nothing here
+//! reads a run.
 
 use serde::Deserialize;
 
-/// A sentence of the learner's notebook. A sentence that no run has anything to say about is no claim.
+/// A sentence of the learner's notebook that a run can prove or disprove.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Claim {
@@ -12,22 +12,22 @@ pub(crate) struct Claim {
     pub(crate) proofs: Vec<Proof>,
 }
 
-/// What to make of a sentence.
+/// The verdict on a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum Verdict {
     #[serde(rename = "holds")]
     Holds,
-    /// True, and not all of the truth.
+    /// True, but not the whole truth.
     #[serde(rename = "holds in part")]
     Partly,
     #[serde(rename = "does not hold")]
     Wrong,
-    /// A figure of one machine on one day; that of this run stands beside it.
+    /// A figure of one machine on one day; the figure of this run stands beside it.
     #[serde(rename = "differs by run")]
     Figure,
 }
 
-/// Something of an exercise that proves a sentence.
+/// A part of an exercise that proves a sentence.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct Proof {
@@ -35,16 +35,16 @@ pub(crate) struct Proof {
     pub(crate) evidence: Evidence,
 }
 
-/// What of an exercise proves a sentence.
+/// The kind of evidence.
 #[derive(Clone, Debug)]
 pub(crate) enum Evidence {
-    /// The learning that begins so.
+    /// The learning that begins with this text.
     Learned(String),
-    /// The fact or the figure of this name.
+    /// The fact or the figure with this name.
     Seen(String),
 }
 
-/// A proof as the file has it.
+/// A proof as written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

@@ -1,5 +1,5 @@
-//! Which plots are wanted: of series, with moments marked in them, and of figures side by side. It
-//! draws nothing.
+//! The plots that the workbook asks for: series with moments marked in them, and figures side by
+//! side. Nothing here draws.
 
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// The plot of a series that has no other.
+    /// Returns the plot of a series that no other plot shows.
     pub(crate) fn of_series(exercise: &str, series: &str) -> Self {
         let line = Line { label: series.to_owned(), series: series.to_owned() };
         let panel = WantedPanel { axis: series.to_owned(), lines: vec![line] };
@@ -25,7 +25,7 @@ impl Wanted {
     }
 }
 
-/// Lines over one axis. Without a title of its own the axis has that of the unit.
+/// Lines over one axis. Without a title of its own the axis is named after the unit.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WantedPanel {
@@ -34,7 +34,7 @@ pub(crate) struct WantedPanel {
     pub(crate) lines: Vec<Line>,
 }
 
-/// What a line is called, and the series that it shows.
+/// A line's label, and the series that it shows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line {
@@ -42,7 +42,7 @@ pub(crate) struct Line {
     pub(crate) series: String,
 }
 
-/// What a moment is called, and the figure that was noted then.
+/// A moment's label, and the figure that was recorded at it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Moment {
@@ -50,7 +50,7 @@ pub(crate) struct Moment {
     pub(crate) seen: String,
 }
 
-/// Durations side by side, in milliseconds: groups, and in each a bar of every name.
+/// Durations side by side, in milliseconds: groups, and in each group a bar for every name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Bars {
@@ -65,7 +65,8 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// The name of the figure that a bar shows: `{group}` and `{bar}` stand in the pattern.
+    /// Returns the name of the figure that a bar shows: `{group}` and `{bar}` in the pattern are
+    /// replaced.
     pub(crate) fn figure(&self, group: &str, bar: &str) -> String {
         self.pattern.replace("{group}", group).replace("{bar}", bar)
     }

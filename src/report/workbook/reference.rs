@@ -1,23 +1,23 @@
-//! What the workbook expects of exercises, as one list that a test can hold against their pages. It
-//! never looks into a page or a record.
+//! The expectations of the workbook towards exercises, as one list that a test compares with their
+//! pages. Nothing here reads a page or a record.
 
 use super::checklist::Tick;
 use super::claim::{Evidence, Proof};
 use super::plots::{Bars, Wanted};
 use super::scenario::{Grid, Named, Rows, Scenario};
 
-/// Something that the workbook expects of an exercise.
+/// An expectation of the workbook towards an exercise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// The file of the workbook that refers to the exercise.
     pub file: String,
     /// The exercise: `04@promote`.
     pub exercise: String,
-    /// What it should have.
+    /// What the exercise must have.
     pub expected: Expected,
 }
 
-/// What the workbook expects of an exercise.
+/// An expectation towards an exercise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The exercise itself.
@@ -26,19 +26,19 @@ pub enum Expected {
     Seen(Vec<String>),
     /// A figure or a series that has one of these names.
     Measured(Vec<String>),
-    /// A learning that begins so.
+    /// A learning that begins with this text.
     Learned(String),
 }
 
 type Expectation<'a> = (&'a str, Expected);
 
-/// What ticks of a file expect: exercises.
+/// Returns the expectations of a file's ticks: exercises.
 pub(super) fn of_ticks<'a>(file: &str, ticks: impl Iterator<Item = &'a Tick>) -> Vec<Reference> {
     let exercises = ticks.flat_map(|tick| tick.exercises.iter());
     from(file, exercises.map(|exercise| (exercise.as_str(), Expected::Exercise)))
 }
 
-/// What a scenario's file expects.
+/// Returns the expectations of a scenario's file.
 pub(super) fn of_scenario(scenario: &Scenario) -> Vec<Reference> {
     let blanks = scenario.lists.iter().flat_map(|list| &list.blanks);
     let blanks = blanks.map(|blank| (blank.exercise.as_str(), seen(&blank.seen)));
@@ -82,7 +82,8 @@ fn of_grid(grid: &Grid) -> Vec<Expectation<'_>> {
     }
 }
 
-/// Not every row has every figure, but there is one in every row and in every column.
+/// Returns the expectations of a named grid. Not every row has every figure, but there is one in
+/// every row and in every column.
 fn of_named<'a>(named: &'a Named, columns: &[String]) -> Vec<Expectation<'a>> {
     let labels = named.labels.iter();
     let cells_of_row =
@@ -108,7 +109,8 @@ fn of_plot(plot: &Wanted) -> impl Iterator<Item = Expectation<'_>> {
     names.map(|name| (plot.exercise.as_str(), Expected::Measured(vec![name.clone()])))
 }
 
-/// A version of PostgreSQL may lack a group, but there is a bar in every group and of every name.
+/// Returns the expectations of bars. A version of PostgreSQL may lack a group, but there is a bar
+/// in every group and of every name.
 fn of_bars(wanted: &Bars) -> Vec<Expectation<'_>> {
     let in_group =
         |group: &String| wanted.names.iter().map(|bar| wanted.figure(group, bar)).collect();

@@ -1,5 +1,5 @@
-//! One scenario's part of the workbook: the blanks that its exercises fill, the sentences they judge,
-//! the plots they make. It holds names and never a value.
+//! One scenario's part of the workbook: the blanks that its exercises fill, the sentences they
+//! judge, the plots they make. It holds names and never a value.
 
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) checklists: Vec<Checklist>,
     #[serde(rename = "claim", default)]
     pub(crate) claims: Vec<Claim>,
-    /// Learnings that surprise.
+    /// Learnings about edge cases.
     #[serde(rename = "edge_case", default)]
     pub(crate) edge_cases: Vec<Proof>,
     #[serde(rename = "target", default)]
@@ -46,7 +46,7 @@ pub(crate) struct List {
     pub(crate) blanks: Vec<Blank>,
 }
 
-/// What the learner's notebook asks, and the fact or figure of an exercise that answers.
+/// A question of the learner's notebook, and the fact or figure of an exercise that answers it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Blank {
@@ -64,7 +64,7 @@ pub(crate) struct Grid {
     pub(crate) rows: Rows,
 }
 
-/// What the rows of a grid are.
+/// The rows of a grid.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Rows {
@@ -76,7 +76,7 @@ pub(crate) enum Rows {
     Named(Named),
 }
 
-/// What a grid calls the row of an exercise.
+/// A row's label in a grid, and its exercise.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
@@ -94,20 +94,21 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// The name of the figure in a cell: `{row}` and `{column}` stand in the pattern.
+    /// Returns the name of the figure in a cell: `{row}` and `{column}` in the pattern are
+    /// replaced.
     pub(crate) fn figure(&self, row: &str, column: &str) -> String {
         self.pattern.replace("{row}", row).replace("{column}", column)
     }
 }
 
-/// A figure, and what it should be. A figure that misses it fails no test.
+/// A figure and its target. A figure that misses its target fails no test.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     pub(crate) asks: String,
     pub(crate) exercise: String,
     pub(crate) seen: String,
-    /// Without it nothing else than 0 is allowed.
+    /// The upper limit in seconds. Without one only 0 meets the target.
     #[serde(default)]
     pub(crate) below_seconds: u32,
 }

@@ -1,5 +1,5 @@
-//! A small workbook: what it expects of exercises, and what is said of one that cannot be read. It
-//! knows none of the real files; those are held against the pages by the harness.
+//! A small workbook: its expectations towards exercises, and the errors of one that cannot be read.
+//! The harness compares the real files with the pages.
 
 use pretty_assertions::assert_eq;
 
@@ -74,7 +74,7 @@ fn whole() -> (&'static str, &'static str) {
 #[test]
 fn a_workbook_tells_everything_that_it_expects_of_exercises() {
     let workbook = Workbook::read(&[whole(), (ONES, ONE)]).unwrap();
-    let told = workbook.references().into_iter().map(|one| {
+    let expected = workbook.references().into_iter().map(|one| {
         let names = match one.expected {
             Expected::Exercise => "passed".to_owned(),
             Expected::Seen(names) => format!("seen {}", names.join(" or ")),
@@ -85,7 +85,7 @@ fn a_workbook_tells_everything_that_it_expects_of_exercises() {
         format!("{file} {}: {names}", one.exercise)
     });
     assert_eq!(
-        told.collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>(),
         [
             "workbook 01@a: passed",
             "workbook 01@b: passed",
@@ -130,7 +130,7 @@ fn a_workbook_that_cannot_be_read_names_its_file() {
         ),
         (
             vec![("workbook.toml", &both), (ONES, ONE), ("two/workbook.toml", two)],
-            ["reading two/workbook.toml", "one/workbook.toml has the number 01 too"],
+            ["reading two/workbook.toml", "one/workbook.toml has the number 01, too"],
         ),
         (
             vec![whole(), (ONES, ONE), ("two/workbook.toml", two)],

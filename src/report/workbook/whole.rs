@@ -1,5 +1,5 @@
-//! What spans scenarios, as its file has it: levels with the folders of their scenarios, skills, deep
-//! dives, tools. It never looks into a scenario.
+//! The part of the workbook that spans scenarios: levels with the folders of their scenarios,
+//! skills, deep dives, tools. Nothing here reads a scenario.
 
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub(super) struct Whole {
     pub(super) tools: Vec<Tool>,
 }
 
-/// A level: the folders of its scenarios in order, and the skills that it stands for.
+/// A level: the folders of its scenarios in order, and its skills.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Level {

@@ -1,10 +1,10 @@
-//! The page that holds for a version of PostgreSQL, among those that are accepted. It reads the names of
+//! The page that holds for a version of PostgreSQL, among the accepted ones. It reads the names of
 //! pages, and never a page.
 
 use std::path::{Path, PathBuf};
 
-/// The since-rule: of `name.snap` (from 13 on) and `name.pgN.snap` (from N on), the one with the
-/// largest N that is not above this version.
+/// Returns the name of the page by the since-rule: of `name.snap` (from 13 on) and `name.pgN.snap`
+/// (from N on), the one with the largest N that is not above this version.
 pub(super) fn page_name(pages: &Path, name: &str, major: u16) -> String {
     let of_version = |path: PathBuf| -> Option<u16> {
         let file = path.file_name()?.to_str()?;
