@@ -12,6 +12,7 @@ const BUCKETS: u32 = 16384;
 
 /// The differences of one table, by the key of the row, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drift {
     /// Rows that only the first server has.
     pub only_first: Vec<String>,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use crate::error::{Error, Result};
+
 /// A position in the write-ahead log, such as `0/3EE4AD0` (manual: `pg_lsn` Type). PostgreSQL 19
 /// prints eight digits after the slash; both forms parse.
 pub type Lsn = tokio_postgres::types::PgLsn;
@@ -68,25 +70,22 @@ impl History {
     }
 }
 
-/// A line of a history file that is not one.
-#[derive(Debug)]
-pub struct BadHistory(String);
-
-impl fmt::Display for BadHistory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a line of a history file (parent, LSN, reason): {:?}", self.0)
-    }
-}
-
-impl std::error::Error for BadHistory {}
-
 impl FromStr for History {
-    type Err = BadHistory;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, BadHistory> {
+    /// Reads the text of a history file (manual: Continuous Archiving, Timelines).
+    ///
+    /// # Errors
+    ///
+    /// A line has no parent timeline, LSN and reason: the error has the line.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |line: &str| {
+            let act = "reading a line of a history file as parent timeline, LSN and reason";
+            Error::unreadable(act, format!("{line:?}"))
+        };
         text.lines()
             .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
-            .map(|line| branch(line).ok_or_else(|| BadHistory(line.to_owned())))
+            .map(|line| branch(line).ok_or_else(|| bad(line)))
             .collect::<Result<_, _>>()
             .map(Self)
     }

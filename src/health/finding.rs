@@ -9,6 +9,7 @@ use serde::Serialize;
 /// is merely worth knowing, and not as bad as what is known to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
 pub enum Severity {
     /// As it should be.
     Ok,
@@ -69,6 +70,7 @@ pub struct Expected {
 
 /// One thing that was judged. All are given, the good ones too: an alert clears by being good again.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// What was judged; the names do not change.
     pub name: &'static str,
@@ -84,6 +86,7 @@ pub struct Finding {
 
 /// A figure, in the base unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Figure {
     /// What it is, without its unit.
     pub name: &'static str,
@@ -98,6 +101,7 @@ pub struct Figure {
 /// Base units, as Prometheus wants them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Unit {
     /// Bytes.
     Bytes,

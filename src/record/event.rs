@@ -134,6 +134,7 @@ pub struct Setting {
 /// The outcome of an exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// The exercise ran to its end, and its page is the accepted one.
     Passed,

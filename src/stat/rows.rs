@@ -8,6 +8,7 @@ use crate::wal::{Lsn, Timeline, bytes_between};
 /// A row of `pg_stat_replication`: a walsender and the standby it feeds
 /// (manual: Monitoring Database Activity).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replication {
     /// The standby's `application_name`, which is its `cluster_name` by default.
     pub application_name: String,
@@ -52,6 +53,7 @@ impl Replication {
 
 /// A row of `pg_replication_slots` (manual: System Views).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Slot {
     /// The slot's name.
     pub slot_name: String,
@@ -78,6 +80,7 @@ impl Slot {
 
 /// A server's position in the WAL, as a primary or as a standby.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Position {
     /// Tells whether it is in recovery, as a standby is.
     pub in_recovery: bool,

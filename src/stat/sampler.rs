@@ -37,6 +37,7 @@ pub struct Samples {
 
 /// The rows of an upstream's views at one moment.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Sample {
     /// The time since the sampler began.
     pub at: Duration,

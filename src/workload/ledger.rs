@@ -37,6 +37,7 @@ pub struct Ledger {
 
 /// The comparison of a ledger with the rows on the primary of the newest timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The rows that were acked and are not present.
     pub lost: Vec<i64>,

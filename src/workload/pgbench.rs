@@ -37,6 +37,7 @@ pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
 
 /// The report of a run of `pgbench`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// The time when the run began, since the record began; the lab measures it.
     pub began: Duration,
@@ -55,6 +56,7 @@ pub struct Report {
 
 /// One line of `pgbench`'s progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Progress {
     /// The time since the run began.
     pub at: Duration,

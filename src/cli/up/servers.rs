@@ -162,10 +162,8 @@ fn as_it_was(old: &str, new: &str) -> String {
 
 /// Sets the rule, and returns the standbys once it is in effect.
 async fn set_rule(primary: &Node, rule: &str) -> Result<Vec<stat::Replication>> {
-    let session = primary.session().await?;
-    let literal = rule.replace('\'', "''");
-    session.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{literal}'")).await?;
-    session.run("SELECT pg_reload_conf()").await?;
+    primary.set("synchronous_standby_names", rule).await?;
+    let session = primary.session_unrecorded().await?;
     let counts = |row: &stat::Replication| row.sync_state != "async";
     let in_effect = until("the rule counts", RELOAD, || async {
         let there = stat::replication(&session).await?;
