@@ -1,12 +1,13 @@
-//! Scenario 01: replication lag. How far a standby is behind, which of three ways to be behind it
-//! is, and what is kept for one that is away.
+//! Scenario 01: replication lag. How far a standby is behind, in which of three ways, and which WAL a slot
+//! retains for a standby that is down.
 //!
-//! For those who come from `MySQL`: `Seconds_Behind_Master` is one number in seconds. PostgreSQL
-//! tells positions: what was sent, written, flushed and replayed, in bytes of WAL; the times beside
-//! them say how long the last report took, and are null when there is nothing new to report.
+//! For readers who know `MySQL`: `Seconds_Behind_Master` is one number in seconds. PostgreSQL reports
+//! positions: sent, written, flushed and replayed, whose distances are bytes of WAL. The lag columns beside
+//! them are times, and null when there is nothing new to report.
 //!
-//! Its tests are in `under_load`, `positions` and `retention`.
+//! Its tests are in `under_load`, `positions` and `retention`, its own steps in `receiver`.
 
 mod positions;
+mod receiver;
 mod retention;
 mod under_load;

@@ -6,60 +6,43 @@ use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::stat::{self, Replication};
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
 use replication_lab::wal::Lsn;
-use replication_lab::{Result, Session, Topology};
+use replication_lab::{Cluster, Proof, Result, Session, Topology};
 use rstest::{Context, rstest};
 
+use super::receiver;
 use crate::steps::shop::USERS;
 use crate::steps::wal::WRITTEN;
 use crate::support::{Lab, scenario};
 
-/// How long it is watched that something does not move.
+/// How long the test checks that no position moves.
 const A_WHILE: Duration = Duration::from_millis(300);
+const ONE_WAY: Duration = Duration::from_millis(20);
 
-/// A standby can be behind in three ways: it has not got the WAL, has not flushed it, has not
-/// replayed it.
+/// WAL that was sent can be not yet written, not yet flushed, or not yet replayed.
 ///
-/// Method: pause replay, freeze the walreceiver, put latency on the link; write each time, and look
-/// which of the positions reach what was written.
+/// Method: hold back each of the three in turn, insert, and compare the positions in
+/// `pg_stat_replication` with the end of the insert. At last delay the link and read the lag columns.
 #[rstest]
 fn three_kinds_of_lag(#[context] test: Context) {
-    let about = "A standby can be behind in three ways: in what it got, flushed, or replayed";
+    let about = "Three kinds of lag: WAL is not yet written, not yet flushed, or not yet replayed";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair without lag");
+        lab.step("A primary and a standby without lag");
         let pair = lab.start(Topology::pair()).await?;
-        let (standby, link) = (pair.standby()?, pair.link("standby1")?);
-        let (writer, reader) = (pair.primary().session().await?, standby.session().await?);
+        let writer = pair.primary().session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         wait_for_no_lag(&writer, "standby1").await?;
 
-        lab.step("Replay is paused: WAL arrives and is flushed, and nobody sees its rows");
-        reader.run("SELECT pg_wal_replay_pause()").await?;
-        let target = insert_ten(&writer).await?;
-        wait_for_flush(&writer, target).await?;
-        stays_reached(&writer, target, [true, true, false]).await?;
-        let paused = lab.must_be(REACHED, reached(&writer, target).await?, [true, true, false]);
-        let unseen = lab.must_be("users on the standby", reader.count(USERS).await?, 0_u64);
-        reader.run("SELECT pg_wal_replay_resume()").await?;
-        let last = wait_for_no_lag(&writer, "standby1").await?;
-        lab.must_be("bytes of lag once it goes on", last.lag(), Some(0));
-        lab.must_be("users on the standby then", reader.count(USERS).await?, 10_u64);
+        lab.step("Not written: the standby's walreceiver is frozen, its state is still streaming");
+        let [received, streams] = not_written(lab, &pair, &writer).await?;
 
-        lab.step("The walreceiver is frozen: nothing moves, and it still counts as streaming");
-        let frozen = standby.freeze_processes("walreceiver").await?;
-        let target = insert_ten(&writer).await?;
-        stays_reached(&writer, target, [false; 3]).await?;
-        let received = lab.must_be(REACHED, reached(&writer, target).await?, [false; 3]);
-        let row = stat::replication_to(&writer, "standby1").await?;
-        let state = row.map_or_else(String::new, |row| row.state);
-        let streams = lab.must_be("state of its walsender", &state, "streaming");
-        frozen.thaw().await?;
-        let last = wait_for_no_lag(&writer, "standby1").await?;
-        lab.must_be("bytes of lag once it goes on", last.lag(), Some(0));
+        lab.step("Written, not flushed: pg_receivewal flushes at the end of a WAL file");
+        let [unflushed, flushed] = not_flushed(lab, &pair, &writer).await?;
 
-        lab.step(
-            "The link takes 20 ms each way: a commit is reported after a round trip at the least",
-        );
-        let slow = link.delay(ONE_WAY);
+        lab.step("Flushed, not replayed: replay is paused on the standby");
+        let [paused, unseen] = not_replayed(lab, &pair, &writer).await?;
+
+        lab.step("The link delays every byte by 20 ms: a report comes after a round trip of 40 ms");
+        let slow = pair.link("standby1")?.delay(ONE_WAY);
         let report = report(&writer).await?;
         lab.key_figure("write lag", report.write_lag.unwrap_or_default());
         lab.measure("flush lag", report.flush_lag.unwrap_or_default());
@@ -68,34 +51,92 @@ fn three_kinds_of_lag(#[context] test: Context) {
         let far = lab.must_be("is the write lag at least 40 ms", round_trip, true);
         slow.heal();
         let last = wait_for_no_lag(&writer, "standby1").await?;
-        lab.must_be("bytes of lag once it is healed", last.lag(), Some(0));
-        lab.must_be("users on the standby", reader.count(USERS).await?, 20_u64);
+        lab.must_be("bytes of replay lag without the delay", last.lag(), Some(0));
 
         lab.learn(
-            "Replay lag without write or flush lag: the WAL is safe on the standby, and its readers \
-             see old rows.",
-            [&paused, &unseen],
-        );
-        lab.learn(
-            "A standby that does not move at all still counts as streaming: the state says that a \
-             connection is there, the positions say whether it is used.",
+            "A standby whose walreceiver does not run still counts as streaming: the state says that \
+             the connection is open, the positions say what has arrived.",
             [&received, &streams],
         );
-        lab.learn("Write lag is a round trip at the least: it grows with the network.", [&far]);
+        lab.learn(
+            "Written and flushed are two positions: pg_receivewal without --synchronous reports WAL as \
+             written at once, and as flushed at the end of a WAL file.",
+            [&unflushed, &flushed],
+        );
+        lab.learn(
+            "Replay lag without flush lag: the WAL is on the standby's disk, and queries there do not \
+             see its rows yet.",
+            [&paused, &unseen],
+        );
+        lab.learn("Write lag contains the round trip: it grows with the network's delay.", [&far]);
         Ok(())
     });
 }
 
-const REACHED: &str = "written, flushed, replayed by the standby";
-const ONE_WAY: Duration = Duration::from_millis(20);
+const NOTHING: &str = "written: no, flushed: no, replayed: no";
+const FLUSHED: &str = "written: yes, flushed: yes, replayed: no";
 
-/// Inserts ten users, and gives the position that the standby must reach to have them.
+/// Freezes the walreceiver while ten users are inserted.
+async fn not_written(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<[Proof; 2]> {
+    let frozen = pair.standby()?.freeze_processes("walreceiver").await?;
+    let target = insert_ten(writer).await?;
+    let looker = pair.primary().session_unrecorded().await?;
+    stays_reached(&looker, target, NOTHING).await?;
+    let received = lab.must_be(
+        "the insert's WAL, walreceiver frozen",
+        reached(writer, target).await?,
+        NOTHING,
+    );
+    let row = stat::replication_to(writer, "standby1").await?;
+    let state = row.map_or_else(String::new, |row| row.state);
+    let streams = lab.must_be("state in pg_stat_replication", &state, "streaming");
+    frozen.thaw().await?;
+    let last = wait_for_no_lag(writer, "standby1").await?;
+    lab.must_be("bytes of replay lag when the walreceiver runs again", last.lag(), Some(0));
+    Ok([received, streams])
+}
+
+/// Inserts ten users beside `pg_receivewal`. The standby cannot show this kind: its walreceiver flushes
+/// right after it has written, and no setting holds it between the two.
+async fn not_flushed(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<[Proof; 2]> {
+    receiver::start(pair.primary(), writer).await?;
+    let target = insert_ten(writer).await?;
+    let seen = receiver::wait_for_write(writer, target).await?;
+    let unflushed =
+        lab.must_be("the insert's WAL in pg_receivewal", &seen, "written: yes, flushed: no");
+    writer.run("SELECT pg_switch_wal()").await?;
+    let seen = receiver::wait_for_flush(writer, target).await?;
+    let flushed = lab.must_be("the same WAL after the switch", &seen, "written: yes, flushed: yes");
+    wait_for_no_lag(writer, "standby1").await?;
+    Ok([unflushed, flushed])
+}
+
+/// Pauses replay while ten users are inserted.
+async fn not_replayed(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<[Proof; 2]> {
+    let reader = pair.standby()?.session().await?;
+    reader.run("SELECT pg_wal_replay_pause()").await?;
+    let target = insert_ten(writer).await?;
+    let looker = pair.primary().session_unrecorded().await?;
+    wait_for_flush(&looker, target).await?;
+    stays_reached(&looker, target, FLUSHED).await?;
+    let paused =
+        lab.must_be("the insert's WAL, replay paused", reached(writer, target).await?, FLUSHED);
+    lab.must_be("users on the primary", writer.count(USERS).await?, 30_u64);
+    let unseen = lab.must_be("users on the standby", reader.count(USERS).await?, 20_u64);
+    reader.run("SELECT pg_wal_replay_resume()").await?;
+    let last = wait_for_no_lag(writer, "standby1").await?;
+    lab.must_be("bytes of replay lag when replay goes on", last.lag(), Some(0));
+    lab.must_be("users on the standby then", reader.count(USERS).await?, 30_u64);
+    Ok([paused, unseen])
+}
+
+/// Inserts ten users, and returns the position that the standby must reach to have them.
 async fn insert_ten(writer: &Session) -> Result<Lsn> {
     writer.run("SELECT insert_bulk_users(10)").await?;
     writer.value(WRITTEN).await
 }
 
-/// Writes until the standby's report of it is seen while it has times: they are nulled as soon as
+/// Inserts until the standby's report is seen while it has times: PostgreSQL shows null as soon as
 /// there is nothing new to report.
 async fn report(writer: &Session) -> Result<Replication> {
     until("a report with times is seen", PATIENCE, || async {
@@ -107,28 +148,30 @@ async fn report(writer: &Session) -> Result<Replication> {
     .await
 }
 
-/// Has the standby said that it has written, flushed, replayed up to `target`?
-async fn reached(primary: &Session, target: Lsn) -> Result<[bool; 3]> {
-    let row = stat::replication_to(primary, "standby1").await?;
-    let positions = row.map_or([None; 3], |row| [row.write_lsn, row.flush_lsn, row.replay_lsn]);
-    Ok(positions.map(|position| position >= Some(target)))
+const POSITIONS: &str = "SELECT write_lsn, flush_lsn, replay_lsn FROM pg_stat_replication \
+                         WHERE application_name = 'standby1'";
+
+/// Which of the standby's reported positions are at `target` or behind it.
+async fn reached(primary: &Session, target: Lsn) -> Result<String> {
+    let rows = primary.rows(POSITIONS).await?;
+    let position = |name: &str| rows.first().and_then(|row| row.get::<_, Option<Lsn>>(name));
+    let yes = |name| if position(name) >= Some(target) { "yes" } else { "no" };
+    let [write, flush, replay] = ["write_lsn", "flush_lsn", "replay_lsn"].map(yes);
+    Ok(format!("written: {write}, flushed: {flush}, replayed: {replay}"))
 }
 
 async fn wait_for_flush(primary: &Session, target: Lsn) -> Result<()> {
-    until("the standby has flushed what was written", PATIENCE, || async {
-        Ok(match reached(primary, target).await? {
-            [_, true, _] => Seen::Done(()),
-            seen => Seen::NotYet(format!("{REACHED}: {seen:?}")),
-        })
+    until("the standby has flushed the insert's WAL", PATIENCE, || async {
+        let seen = reached(primary, target).await?;
+        Ok(if seen.contains("flushed: yes") { Seen::Done(()) } else { Seen::NotYet(seen) })
     })
     .await
 }
 
-async fn stays_reached(primary: &Session, target: Lsn, expected: [bool; 3]) -> Result<()> {
-    stays("the standby's positions are where they were", A_WHILE, || async {
+async fn stays_reached(primary: &Session, target: Lsn, expected: &str) -> Result<()> {
+    stays("no position of the standby moves", A_WHILE, || async {
         let seen = reached(primary, target).await?;
-        let changed = Seen::NotYet(format!("{REACHED}: {seen:?}"));
-        Ok(if seen == expected { Seen::Done(()) } else { changed })
+        Ok(if seen == expected { Seen::Done(()) } else { Seen::NotYet(seen) })
     })
     .await
 }

@@ -14,14 +14,15 @@ use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::WRITTEN;
 use crate::support::{Lab, scenario};
 
-/// A slot keeps the WAL for a standby that is away, for as long as it takes.
+/// A slot retains the WAL of a standby that is down, through a checkpoint, until the standby is back.
 ///
-/// Method: stop the standby, write, recycle WAL with a checkpoint, look at the slot; start it again.
+/// Method: stop the standby, insert, switch WAL files and make a checkpoint, read the slot; start the
+/// standby again.
 #[rstest]
 fn standby_down(#[context] test: Context) {
-    let about = "A slot keeps the WAL for a standby that is away";
+    let about = "A slot retains the WAL that a standby misses while it is down";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair that keeps no more WAL than it must");
+        lab.step("A pair with wal_keep_size = 0: only the slot retains WAL for the standby");
         let small = Topology::pair().set("wal_keep_size", "0").set("max_wal_size", "32MB");
         let pair = lab.start(small.set("min_wal_size", "32MB")).await?;
         let (primary, standby) = (pair.primary(), pair.standby()?);
@@ -31,7 +32,7 @@ fn standby_down(#[context] test: Context) {
         let slot = stat::slot(&writer, "standby1").await?;
         lab.must_be("is the slot active", slot.active, true);
 
-        lab.step("The standby stops, and the primary goes on");
+        lab.step("The standby is stopped; the primary inserts rows and makes a checkpoint");
         standby.stop(Shutdown::Fast).await?;
         let idle = wait_for_slot(&writer, "standby1", false).await?;
         let before: Lsn = writer.value(WRITTEN).await?;
@@ -43,35 +44,35 @@ fn standby_down(#[context] test: Context) {
         let after: Lsn = writer.value(WRITTEN).await?;
         let written = bytes_between(before, after);
         let slot = stat::slot(&writer, "standby1").await?;
-        lab.measure("WAL written meanwhile", Reading::Bytes(written));
+        lab.measure("WAL written while the standby is down", Reading::Bytes(written));
         lab.key_figure("WAL retained by the slot", Reading::Bytes(slot.retained().unwrap_or(0)));
-        let inactive = lab.must_be("is the slot active", slot.active, false);
+        let inactive = lab.must_be("is the slot active without the standby", slot.active, false);
         let stands = slot.restart_lsn.is_some() && slot.restart_lsn == idle.restart_lsn;
-        let stands = lab.must_be("has its restart_lsn stayed where it was", stands, true);
+        let stands = lab.must_be("is restart_lsn where it was at the stop", stands, true);
         let kept = slot.retained() >= Some(written);
-        let kept = lab.must_be("does it retain at least what was written", kept, true);
+        let kept = lab.must_be("does the slot retain all WAL since the stop", kept, true);
         let file: bool = writer.value(OLDEST_THERE).await?;
-        let file = lab.must_be("is its oldest WAL file there after the checkpoint", file, true);
+        let file = lab.must_be("is the WAL file of restart_lsn still in pg_wal", file, true);
 
-        lab.step("The standby comes back");
+        lab.step("The standby is started again");
         let called = Instant::now();
         standby.start().await?;
         wait_for_streaming(&writer, &["standby1"]).await?;
         wait_for_no_lag(&writer, "standby1").await?;
-        lab.key_figure("from its start until it had everything", called.elapsed());
+        lab.key_figure("from the standby's start until it had no lag", called.elapsed());
         let slot = wait_for_slot(&writer, "standby1", true).await?;
-        let active = lab.must_be("is the slot active", slot.active, true);
+        let active = lab.must_be("is the slot active again", slot.active, true);
         let reader = standby.session().await?;
-        let both = [writer.count(USERS).await?, reader.count(USERS).await?];
-        let whole = lab.must_be("users on the primary and on the standby", both, [rows; 2]);
+        lab.must_be("users on the primary", writer.count(USERS).await?, rows);
+        let whole = lab.must_be("users on the standby", reader.count(USERS).await?, rows);
 
         lab.learn(
-            "A slot keeps WAL for a standby that is away, from where it stopped, through switches \
-             and checkpoints.",
+            "A slot retains WAL for a standby that is down, from the slot's restart_lsn on, through \
+             checkpoints (unless max_slot_wal_keep_size limits it).",
             [&inactive, &stands, &kept, &file],
         );
         lab.learn(
-            "A standby that comes back goes on by itself and misses nothing.",
+            "A standby that starts again connects by itself, and gets all rows while the WAL is there.",
             [&active, &whole],
         );
         Ok(())

@@ -1,101 +1,102 @@
-//! Clients that know both servers, and the server that each of them reaches. Nothing here is measured.
+//! Clients with both servers in their connection string, and the server that each of them reaches.
+//! Nothing here is measured.
 
 use replication_lab::catchup::wait_for_streaming;
-use replication_lab::{Cluster, Notebook, Result, Session, Shutdown, Topology};
+use replication_lab::{Cluster, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite};
 
 use crate::steps::shop::{ORDER, ORDERS};
 use crate::support::{Lab, scenario};
 
-const WHO: &str = "SELECT current_setting('cluster_name')";
-const STANDBY: &str = "SELECT pg_is_in_recovery()";
+/// The name of the server that answers.
+const SERVER: &str = "SELECT current_setting('cluster_name')";
 
-/// One connection string leads every client to the right server.
+/// One connection string leads writers to the primary and readers to the standby.
 ///
-/// Method: both hosts in either order, read-write and read-only; then with one server gone, and
-/// with both.
+/// Method: both hosts in either order, with each value of `target_session_attrs`; then with the primary
+/// stopped, and with both stopped (manual: Connection Strings, Specifying Multiple Hosts).
 #[rstest]
 fn routing(#[context] test: Context) {
-    let about = "One connection string leads every client to the right server";
+    let about = "target_session_attrs: one connection string leads writers to the primary, readers to the standby";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("Both servers in the string, in either order");
+        lab.step("Both servers run; the connection string names them in either order");
         let pair = lab.start(Topology::pair()).await?;
-        let orders = [BOTH, ["standby1", "primary"]];
-        let found = [
-            in_recovery(&pair, &orders[0], ReadWrite).await?,
-            in_recovery(&pair, &orders[1], ReadWrite).await?,
-        ];
-        let writes = lab.must_be("read-write: does it reach a standby", found, [false, false]);
-        let found = [
-            in_recovery(&pair, &orders[0], ReadOnly).await?,
-            in_recovery(&pair, &orders[1], ReadOnly).await?,
-        ];
-        let reads = lab.must_be("read-only: does it reach a standby", found, [true, true]);
-        let found = [
-            in_recovery(&pair, &orders[0], Any).await?,
-            in_recovery(&pair, &orders[1], Any).await?,
-        ];
-        let any = lab.must_be("any: does it reach a standby", found, [false, true]);
+        let writes = in_both_orders(lab, &pair, ReadWrite).await?;
+        let writes = lab.must_be("target_session_attrs=read-write", &writes, TO_THE_PRIMARY);
+        let reads = in_both_orders(lab, &pair, ReadOnly).await?;
+        let reads = lab.must_be("target_session_attrs=read-only", &reads, TO_THE_STANDBY);
+        let any = in_both_orders(lab, &pair, Any).await?;
+        let any = lab.must_be("target_session_attrs=any", &any, TO_THE_FIRST);
 
-        lab.step("The primary is gone");
+        lab.step("The primary is stopped: readers still connect, writers get an error");
         pair.primary().stop(Shutdown::Fast).await?;
-        let found = in_recovery(&pair, &orders[0], ReadOnly).await?;
-        let left = lab.must_be("read-only: does it reach a standby", found, true);
+        let found = reached(lab, &pair, &BOTH, ReadOnly).await?;
+        let left = lab.must_be("target_session_attrs=read-only reaches", found, "standby1");
         let named = named_by(&pair, ReadWrite).await;
-        let none = lab.must_be("read-write: servers that the error names", named, BOTH);
+        let none = lab.must_be("servers named in the error for read-write", named, BOTH);
 
-        lab.step("Both are gone");
+        lab.step("Both servers are stopped: every client gets an error");
         pair.standby()?.stop(Shutdown::Fast).await?;
         let named = named_by(&pair, ReadOnly).await;
-        let gone = lab.must_be("read-only: servers that the error names", named, BOTH);
+        let gone = lab.must_be("servers named in the error for read-only", named, BOTH);
 
         lab.learn(
-            "With target_session_attrs one string serves writers and readers, in any order of hosts.",
+            "With target_session_attrs=read-write or read-only one connection string serves writers and \
+             readers, in any order of hosts.",
             [&writes, &reads],
         );
-        lab.learn("Without it the first server that answers is taken, whatever it is.", [&any]);
         lab.learn(
-            "Who finds nobody that fits gets an error, and no other server.",
+            "With target_session_attrs=any, the default, the first server that answers is taken, primary \
+             or standby.",
+            [&any],
+        );
+        lab.learn(
+            "A client whose target_session_attrs no server meets gets an error, not a server of the other \
+             kind.",
             [&left, &none, &gone],
         );
         Ok(())
     });
 }
 
-/// Reads go on without the standby, and return to it.
+/// A reader that accepts any server goes on reading when the standby fails, and uses it again later.
 ///
-/// Method: a reader that asks for a standby and takes any server where there is none; stop the
-/// standby, write, start it.
+/// Method: a reader that asks for a standby first and takes any server where there is none; crash the
+/// standby, insert, start it again.
 #[rstest]
 fn standby_fails(#[context] test: Context) {
-    let about = "Reads go on without the standby, and return to it";
+    let about = "The standby fails: reads go to the primary until it is back";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A reader that asks for a standby first, and then for any server");
+        lab.step("A reader asks for a read-only server first, and then for any server");
         let pair = lab.start(Topology::pair()).await?;
         let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT fill_shop(10)").await?;
         pair.wait_for_catchup("standby1").await?;
         let read = read_somewhere(&pair).await?;
-        let before = lab.must_be("a read comes from", read, ("standby1".to_owned(), 20));
+        let before = lab.must_be("before the failure", &read, "20 orders, read from standby1");
 
-        lab.step("The standby fails, and orders come in");
+        lab.step(
+            "The standby crashes, and an order is placed: the reader falls back to the primary",
+        );
         standby.crash().await?;
         writer.run(ORDER).await?;
         let read = read_somewhere(&pair).await?;
-        let meanwhile = lab.must_be("a read comes from", read, ("primary".to_owned(), 21));
+        let meanwhile =
+            lab.must_be("while the standby is down", &read, "21 orders, read from primary");
 
-        lab.step("The standby returns");
+        lab.step("The standby is started again: the next read goes to it");
         standby.start().await?;
         wait_for_streaming(&writer, &["standby1"]).await?;
         pair.wait_for_catchup("standby1").await?;
         let read = read_somewhere(&pair).await?;
-        let after = lab.must_be("a read comes from", read, ("standby1".to_owned(), 21));
+        let after =
+            lab.must_be("after the standby's return", &read, "21 orders, read from standby1");
 
         lab.learn(
-            "A reader that falls back to any server goes on when the standby fails, and finds it \
-             again when it returns, with what was written meanwhile.",
+            "A reader that falls back to any server goes on reading when the standby fails. When the \
+             standby is back, the reader's next connection uses it, and the new rows are there.",
             [&before, &meanwhile, &after],
         );
         Ok(())
@@ -103,25 +104,42 @@ fn standby_fails(#[context] test: Context) {
 }
 
 const BOTH: [&str; 2] = ["primary", "standby1"];
+const TO_THE_PRIMARY: &str = "primary first: primary, standby1 first: primary";
+const TO_THE_STANDBY: &str = "primary first: standby1, standby1 first: standby1";
+const TO_THE_FIRST: &str = "primary first: primary, standby1 first: standby1";
 
-/// Does a client with these hosts in its string, and these attributes, reach a standby?
-async fn in_recovery(pair: &Cluster, hosts: &[&str], wanted: TargetSessionAttrs) -> Result<bool> {
+/// Connects twice, with the hosts in either order, and says which server each connection reached.
+async fn in_both_orders(lab: &Lab, pair: &Cluster, wanted: TargetSessionAttrs) -> Result<String> {
+    let primary_first = reached(lab, pair, &BOTH, wanted).await?;
+    let standby_first = reached(lab, pair, &["standby1", "primary"], wanted).await?;
+    Ok(format!("primary first: {primary_first}, standby1 first: {standby_first}"))
+}
+
+/// The server that a client reaches with these hosts in its string, in this order, and this
+/// `target_session_attrs`.
+async fn reached(
+    lab: &Lab,
+    pair: &Cluster,
+    hosts: &[&str],
+    wanted: TargetSessionAttrs,
+) -> Result<String> {
     let mut config = pair.config_of(hosts)?;
     config.target_session_attrs(wanted);
-    Session::open(&config, "client", &Notebook::in_memory()).await?.value(STANDBY).await
+    Session::open(&config, "client", lab).await?.value(SERVER).await
 }
 
-/// The servers that are named to a client that finds none with these attributes.
+/// The servers that are named in the error of a client that finds none with these attributes.
 async fn named_by(pair: &Cluster, wanted: TargetSessionAttrs) -> Vec<&'static str> {
-    let told = pair.client(wanted).await.map_or_else(|error| error.to_string(), |_| String::new());
-    BOTH.into_iter().filter(|name| told.contains(&format!("{name}: "))).collect()
+    let error = pair.client(wanted).await.map_or_else(|error| error.to_string(), |_| String::new());
+    BOTH.into_iter().filter(|name| error.contains(&format!("{name}: "))).collect()
 }
 
-/// Where a reader that prefers a standby reads, and how many orders it sees.
-async fn read_somewhere(pair: &Cluster) -> Result<(String, u64)> {
+/// Reads the number of orders on a standby if there is one, else on any server, and says where.
+async fn read_somewhere(pair: &Cluster) -> Result<String> {
     let client = match pair.client(ReadOnly).await {
         Ok(client) => client,
         Err(_) => pair.client(Any).await?,
     };
-    Ok((client.value(WHO).await?, client.count(ORDERS).await?))
+    let (orders, server) = (client.count(ORDERS).await?, client.value::<String>(SERVER).await?);
+    Ok(format!("{orders} orders, read from {server}"))
 }

@@ -1,9 +1,10 @@
-//! Scenario 02: reads on a standby. Whether they give the same answers, how a client finds the right
-//! server, and how fresh what it reads is. How fast they are is measured and not concluded from: one
-//! run that was 22 % faster says nothing about the next.
+//! Scenario 02: reads on a standby. Whether they return the same rows, how a client finds the right
+//! server, and how fresh the rows are. Times are measured, and no learning is drawn from them: one run
+//! that was 22 % faster says nothing about the next.
 //!
-//! For those who come from `MySQL`: a proxy or the application decides where a read goes there. Here
-//! the client's library can: one connection string names all servers and what the session needs.
+//! For readers who know `MySQL`: there a proxy or the application decides where a read goes. With
+//! PostgreSQL the client's library can: one connection string names all servers, and
+//! `target_session_attrs` says what the session needs.
 //!
 //! Its tests are in `readers` and `clients`.
 

@@ -1,5 +1,5 @@
-//! What people type on a standby, as a table: the statement and how it must end, by the since-rule
-//! of versions. It asks PostgreSQL; it never explains the answers.
+//! Statements for a standby, as a table: each statement, and how it must end from which version on.
+//! Nothing here explains the answers.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use replication_lab::{Node, Proof, Result, ServerMessage};
 
 use crate::support::Lab;
 
-/// A statement, and since which version it ends how. One that a version does not have is not asked.
+/// A statement and how it ends. It is not run on a version that does not have it.
 type Row = (&'static str, Since);
 
-/// From a major version on: `accepted`, the SQLSTATE of the refusal, or [`GONE`].
+/// How a statement ends from a major version on: `accepted`, an SQLSTATE, or [`GONE`].
 type Since = &'static [(u16, &'static str)];
 
 const GONE: &str = "gone";
@@ -22,7 +22,7 @@ const READ_ONLY: Since = &[(13, "25006")];
 const IN_RECOVERY: Since = &[(13, "55000")];
 /// `feature_not_supported`.
 const UNSUPPORTED: Since = &[(13, "0A000")];
-/// `internal_error`: refused where nobody thought of it.
+/// `internal_error`: PostgreSQL has no recovery check for the statement and fails later.
 const INTERNAL: Since = &[(13, "XX000")];
 
 pub(super) const READS: &[Row] = &[
@@ -163,17 +163,18 @@ pub(super) const ADMINISTRATION: &[Row] = &[
     ("SELECT pg_stat_reset()", ACCEPTED),
 ];
 
-/// The answers to statements, by statement.
+/// The facts of how statements ended, by statement.
 #[derive(Default)]
 pub(super) struct Answers(HashMap<&'static str, Proof>);
 
 impl Answers {
-    /// The fact of how this statement ended.
+    /// Returns the fact of how this statement ended.
     pub(super) fn to(&self, statement: &str) -> &Proof {
-        self.0.get(statement).unwrap_or_else(|| panic!("{statement:?} was not asked"))
+        self.0.get(statement).unwrap_or_else(|| panic!("{statement:?} was not run"))
     }
 
-    /// Types every statement in a session of its own, notes how it ended, and asserts that it had to.
+    /// Runs every statement in a session of its own, records how it ended, and compares that with the
+    /// table.
     pub(super) async fn ask(&mut self, lab: &Lab, node: &Node, rows: &[Row]) -> Result<()> {
         for (statement, since) in rows {
             let holds = since.iter().rev().find(|(major, _)| *major <= lab.major());
@@ -181,8 +182,8 @@ impl Answers {
             let session = node.session_unrecorded().await?;
             let refusal = session.attempt(statement).await?;
             let ended = refusal.as_ref().map_or("accepted", ServerMessage::sqlstate).to_owned();
-            let told = refusal.map_or_else(|| ended.clone(), |refusal| refusal.to_string());
-            self.0.insert(statement, lab.fact(statement, told));
+            let answer = refusal.map_or_else(|| ended.clone(), |refusal| refusal.to_string());
+            self.0.insert(statement, lab.fact(statement, answer));
             assert_eq!(ended, *expected, "{statement}");
         }
         Ok(())

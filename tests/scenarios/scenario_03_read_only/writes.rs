@@ -1,4 +1,4 @@
-//! Every kind of statement, typed on a standby. Nothing here promotes it.
+//! Every kind of statement, run on a standby. Nothing here promotes it.
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::{Proof, Topology};
@@ -12,16 +12,22 @@ use crate::support::{Lab, scenario};
 
 const SUM: &str = "SELECT md5(string_agg(u::text, ',' ORDER BY id)) FROM users u";
 
-/// A standby accepts what needs no transaction id and no strong lock, and refuses the rest.
+/// A standby accepts statements that need no transaction id and no lock above ROW EXCLUSIVE.
 ///
-/// Method: every statement in a session of its own, on a standby that has the shop; afterwards the
-/// standby still streams, and both nodes hold the same rows.
+/// Method: run every statement in a session of its own, on a standby that has the shop; afterwards check
+/// that the standby streams, and that both servers have the same rows (manual: Hot Standby, User's
+/// Overview).
 #[rstest]
 fn statements(#[context] test: Context) {
-    let about = "What a standby accepts, and what it refuses and how, statement by statement";
+    let about =
+        "Statement by statement: what a standby accepts, and with which error it refuses the rest";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair with the shop, a materialized view, and prepared transactions allowed");
-        let pair = lab.start(Topology::pair().set("max_prepared_transactions", 2)).await?;
+        lab.step("A shop with a materialized view, and max_prepared_transactions = 2");
+        let pair = lab
+            .start(
+                Topology::pair().set("max_prepared_transactions", 2).set("log_checkpoints", "on"),
+            )
+            .await?;
         let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(100)").await?;
@@ -29,40 +35,51 @@ fn statements(#[context] test: Context) {
         pair.wait_for_catchup("standby1").await?;
 
         let mut said = Answers::default();
-        lab.step("Reading");
+        lab.step("On the standby: queries");
         said.ask(lab, standby, READS).await?;
-        lab.step("Explaining");
+        lab.step("On the standby: EXPLAIN");
         said.ask(lab, standby, EXPLAINS).await?;
-        lab.step("Changing rows");
+        lab.step("On the standby: statements that change or lock rows");
         said.ask(lab, standby, ROWS).await?;
-        lab.step("Changing definitions, temporary tables among them");
+        lab.step("On the standby: DDL, also for temporary tables");
         said.ask(lab, standby, DEFINITIONS).await?;
-        lab.step("Maintenance");
+        lab.step("On the standby: maintenance");
         said.ask(lab, standby, MAINTENANCE).await?;
-        lab.step("Locks");
+        lab.step("On the standby: locks");
         said.ask(lab, standby, LOCKS).await?;
-        lab.step("Transactions");
+        lab.step("On the standby: transactions");
         said.ask(lab, standby, TRANSACTIONS).await?;
-        lab.step("Notifications");
+        lab.step("On the standby: LISTEN and NOTIFY");
         said.ask(lab, standby, NOTIFICATIONS).await?;
-        lab.step("Administration");
+        lab.step("On the standby: administration");
         said.ask(lab, standby, ADMINISTRATION).await?;
 
-        lab.step("Why not even a temporary table: its definition is rows of the catalogs");
+        lab.step("CHECKPOINT on the standby, after the primary's: it makes a restartpoint");
+        writer.run("CHECKPOINT").await?;
+        pair.wait_for_catchup("standby1").await?;
+        standby.session().await?.run("CHECKPOINT").await?;
+        let logged = standby.wait_for_log("restartpoint complete").await?;
+        let logged = logged.message().split(':').take(2).collect::<Vec<_>>().join(":");
+        let restartpoint = lab.must_be("the standby logs", &logged, RESTARTPOINT);
+
+        lab.step(
+            "Why temporary tables are refused: their definitions are rows of the system catalogs",
+        );
         writer.run("CREATE TEMPORARY TABLE scratch (a int)").await?;
         pair.wait_for_catchup("standby1").await?;
         let reader = standby.session().await?;
         let seen = reader.count(SCRATCH).await?;
-        let catalogs = lab.must_be("rows in the standby's pg_class about it", seen, 1_u64);
+        let catalogs =
+            lab.must_be("rows of the temporary table in the standby's pg_class", seen, 1_u64);
 
-        lab.step("The standby still streams, and holds what the primary holds");
+        lab.step("After all of them the standby still streams, and has the primary's rows");
         writer.run("SELECT insert_bulk_users(1)").await?;
         let last = wait_for_no_lag(&writer, "standby1").await?;
-        let state = lab.must_be("state of its walsender", &last.state, "streaming");
+        let state = lab.must_be("state in pg_stat_replication", &last.state, "streaming");
         let same = reader.value::<String>(SUM).await? == writer.value::<String>(SUM).await?;
-        let same = lab.must_be("are all users on both nodes the same", same, true);
+        let same = lab.must_be("are the users the same on both servers", same, true);
 
-        learn(lab, &said, &Afterwards { catalogs, state, same });
+        learn(lab, &said, &Afterwards { catalogs, state, restartpoint, same });
         Ok(())
     });
 }
@@ -72,24 +89,27 @@ const ANALYZE_INSERT: &str = "EXPLAIN ANALYZE INSERT INTO users (name, email) VA
 const SLOT: &str = "SELECT pg_create_physical_replication_slot('s'), pg_drop_replication_slot('s')";
 const SCRATCH: &str = "SELECT count(*) FROM pg_class WHERE relname = 'scratch'";
 
-/// What was seen after all statements.
+const RESTARTPOINT: &str = "LOG:  restartpoint complete";
+
+/// The facts that were seen after all statements.
 struct Afterwards {
     catalogs: Proof,
     state: Proof,
+    restartpoint: Proof,
     same: Proof,
 }
 
 fn learn(lab: &Lab, said: &Answers, then: &Afterwards) {
     lab.learn(
-        "A standby answers ordinary queries, and goes on replaying meanwhile.",
+        "A standby answers queries while it replays.",
         [said.to("SELECT count(*) FROM users"), said.to("COPY users TO '/dev/null'"), &then.state],
     );
     lab.learn(
-        "It explains a write, and refuses to explain and analyze it, which would run it.",
+        "A standby accepts EXPLAIN of a write. It refuses EXPLAIN ANALYZE of it, which executes it.",
         [said.to(EXPLAIN_INSERT), said.to(ANALYZE_INSERT)],
     );
     lab.learn(
-        "A statement is refused for what it is, not for what it would change.",
+        "A write is refused for its kind, also where it would change no row.",
         [
             said.to("UPDATE users SET name = 'a' WHERE false"),
             said.to("DROP TABLE IF EXISTS nope"),
@@ -97,8 +117,8 @@ fn learn(lab: &Lab, said: &Answers, then: &Afterwards) {
         ],
     );
     lab.learn(
-        "The refusal has two wordings and one SQLSTATE, 25006: \"in a read-only transaction\" and \
-         \"during recovery\". What nobody thought of ends with XX000.",
+        "SQLSTATE 25006 has two wordings: \"in a read-only transaction\" and \"during recovery\". \
+         Statements without a recovery check fail with XX000 (internal error).",
         [
             said.to("DELETE FROM users"),
             said.to("VACUUM users"),
@@ -106,12 +126,13 @@ fn learn(lab: &Lab, said: &Answers, then: &Afterwards) {
         ],
     );
     lab.learn(
-        "Temporary tables are refused too: their definitions are rows of the catalogs, which a \
-         standby shares with its primary.",
+        "Temporary tables are refused too: their definitions are rows of the system catalogs, which a \
+         standby cannot change.",
         [said.to("CREATE TEMPORARY TABLE t (a int)"), &then.catalogs],
     );
     lab.learn(
-        "Locks up to ROW EXCLUSIVE are granted, stronger ones refused; advisory locks are granted.",
+        "LOCK TABLE is granted up to ROW EXCLUSIVE and refused from SHARE UPDATE EXCLUSIVE on; advisory \
+         locks are granted.",
         [
             said.to("BEGIN; LOCK TABLE users IN ROW EXCLUSIVE MODE; COMMIT"),
             said.to("BEGIN; LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE; COMMIT"),
@@ -119,7 +140,7 @@ fn learn(lab: &Lab, said: &Answers, then: &Afterwards) {
         ],
     );
     lab.learn(
-        "No setting makes a session of a standby writable, and none of them is serializable.",
+        "No read-only setting makes a session of a standby writable, and SERIALIZABLE is refused.",
         [
             said.to("SET transaction_read_only = off"),
             said.to("SET default_transaction_read_only = off; DELETE FROM users"),
@@ -127,16 +148,20 @@ fn learn(lab: &Lab, said: &Answers, then: &Afterwards) {
         ],
     );
     lab.learn(
-        "Nobody listens on a standby, and nobody notifies.",
+        "LISTEN and NOTIFY are refused on a standby.",
         [said.to("LISTEN news"), said.to("NOTIFY news, 'it rains'")],
     );
     lab.learn(
-        "Configuration, slots, statistics and checkpoints are a standby's own: they may be changed.",
+        "Configuration, slots and cumulative statistics are a standby's own and can be changed there.",
         [
             said.to("ALTER SYSTEM SET work_mem = '8MB'"),
             said.to(SLOT),
             said.to("SELECT pg_stat_reset()"),
-            said.to("CHECKPOINT"),
         ],
+    );
+    lab.learn(
+        "CHECKPOINT on a standby makes a restartpoint: it writes no checkpoint record, because a standby \
+         writes no WAL.",
+        [said.to("CHECKPOINT"), &then.restartpoint],
     );
 }

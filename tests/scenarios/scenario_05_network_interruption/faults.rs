@@ -1,5 +1,4 @@
-//! Kinds of interruption, and interruptions that are short. The primary removes no WAL here that the
-//! standby needs.
+//! Kinds of interruption, and many short ones. The primary removes no WAL here that the standby needs.
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::ledger::Outcome;
@@ -9,27 +8,27 @@ use replication_lab::workload::orders;
 use replication_lab::{Sampler, Topology, Writers};
 use rstest::{Context, rstest};
 
-use super::interruption::{Kind, suffered};
+use super::interruption::{Kind, reactions};
 use super::pair::{impatient, most, passed, same_orders};
 use crate::steps::repeat::times;
 use crate::steps::shop::shop;
 use crate::support::{Lab, scenario};
 
-/// What is wrong with a network decides who notices: a reset tells both ends, silence is noticed by
-/// timeouts, slowness not at all.
+/// The kind of interruption decides how it is noticed: a reset ends the connection at both ends, a silent link ends
+/// by timeouts, and a slow link does not end the connection.
 ///
-/// Method: each kind in turn on one pair; a row is written meanwhile; look at the processes at both ends
-/// of the connection, at what they logged, and where the row is.
+/// Method: each kind in turn on one pair, with a row inserted meanwhile; watch the process at each end of
+/// the connection, its log, and whether the row arrives.
 #[rstest]
 fn kinds(#[context] test: Context) {
-    let about = "Kinds of interruption: what each end makes of it, and whether a row gets through";
+    let about =
+        "Seven kinds of interruption: how each end reacts, and whether a row arrives meanwhile";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair where both ends give up after two silent seconds");
+        lab.step("A pair with wal_sender_timeout and wal_receiver_timeout of 2 seconds");
         let pair = lab.start(impatient(Topology::pair())).await?;
         shop(&pair.primary().session().await?, 100).await?;
 
-        lab.step("One kind after the other, and healed each time");
-        let on = |kind: Kind| suffered(lab, &pair, kind);
+        let on = |kind: Kind| reactions(lab, &pair, kind);
         let cut = lab.must_be(Kind::Cut.name(), on(Kind::Cut).await?, SILENCE);
         let reset = lab.must_be(Kind::Reset.name(), on(Kind::Reset).await?, RESET);
         let frozen = lab.must_be(Kind::Frozen.name(), on(Kind::Frozen).await?, FROZEN);
@@ -38,29 +37,36 @@ fn kinds(#[context] test: Context) {
         let (there, back) = (Kind::TowardsStandby, Kind::TowardsPrimary);
         let there = lab.must_be(there.name(), on(there).await?, NO_WAL);
         let back = lab.must_be(back.name(), on(back).await?, NO_REPORTS);
+
+        lab.step("After all of them: the standby streams, and has the primary's orders");
         let whole = same_orders(lab, &pair, &pair.primary().session().await?).await?;
 
-        lab.learn("Silence is noticed by timeouts alone.", [&cut, &frozen]);
-        lab.learn("A reset is told to both ends.", [&reset]);
-        lab.learn("A network that is slow or far away is no error: there is lag.", [&slow, &far]);
         lab.learn(
-            "One silent way is enough: the end that hears nothing gives up, and the other one is told.",
+            "A silent connection is ended by wal_sender_timeout and wal_receiver_timeout: nothing else \
+             notices a cut link or a frozen standby.",
+            [&cut, &frozen],
+        );
+        lab.learn("A reset ends the connection at both ends, before any timeout.", [&reset]);
+        lab.learn("A slow link causes lag; it does not end the connection.", [&slow, &far]);
+        lab.learn(
+            "A link that is cut in one direction ends, too: the side that receives nothing reaches its \
+             timeout and closes the connection, and the other side sees that.",
             [&there, &back],
         );
-        lab.learn("After each of them the standby comes back by itself.", [&whole]);
+        lab.learn("After each kind the standby connects again by itself.", [&whole]);
         Ok(())
     });
 }
 
-/// A network that flaps costs nothing but time.
+/// Cuts that are shorter than the timeouts do not end the connection, and no order is lost.
 ///
-/// Method: writers place orders and note what they are told; ten cuts, each shorter than any timeout;
-/// compare the ledger with both servers.
+/// Method: writers place orders and record every answer in a ledger; ten cuts, each shorter than any
+/// timeout; compare the ledger with both servers.
 #[rstest]
 fn flapping(#[context] test: Context) {
-    let about = "Ten short cuts under write load: nothing is lost, and nothing is there twice";
+    let about = "Ten short cuts under write load: no order is lost, and none is there twice";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair, and writers at work");
+        lab.step("A pair, and two clients that place orders");
         let pair = lab.start(Topology::pair()).await?;
         let (writer, reader) = (pair.primary().session().await?, pair.standby()?.session().await?);
         shop(&writer, 100).await?;
@@ -68,7 +74,7 @@ fn flapping(#[context] test: Context) {
         let sampler = Sampler::start(pair.primary(), STEP).await?;
         let writers = Writers::start(&pair, 2);
 
-        lab.step("Ten cuts; orders go on through each of them");
+        lab.step("Ten cuts: during each the clients place twenty orders");
         let link = pair.link("standby1")?;
         let cuts = times(10, |_| async {
             let (cut, before) = (link.cut(), passed(link));
@@ -79,9 +85,10 @@ fn flapping(#[context] test: Context) {
             Ok(bytes)
         })
         .await?;
-        let silent = lab.must_be("bytes that passed while it was cut, each time", cuts, [0; 10]);
+        let bytes = cuts.iter().sum::<u64>();
+        let silent = lab.must_be("bytes that passed during the ten cuts", bytes, 0_u64);
 
-        lab.step("The writers stop");
+        lab.step("The clients stop: their ledger is compared with both servers");
         let ledger = writers.stop().await?;
         wait_for_no_lag(&writer, "standby1").await?;
         let samples = sampler.stop().await?;
@@ -90,27 +97,41 @@ fn flapping(#[context] test: Context) {
         lab.key_figure("orders acked", Reading::Count(ledger.count(Outcome::Acked)));
         let unclear = ledger.count(Outcome::Failed) + ledger.count(Outcome::Unknown);
         lab.must_be("orders that failed, or whose outcome is unknown", unclear, 0_u64);
-        let seen = ledger.compare(orders(&writer).await?);
-        let primary =
-            lab.must_be("on the primary: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
-        let seen = ledger.compare(orders(&reader).await?);
-        let standby =
-            lab.must_be("on the standby: lost, unexpected, twice", seen.wrong(), [0_u64; 3]);
+        let seen = in_words(ledger.compare(orders(&writer).await?).wrong());
+        let primary = lab.must_be("orders on the primary against the ledger", seen, NONE_WRONG);
+        let seen = in_words(ledger.compare(orders(&reader).await?).wrong());
+        let standby = lab.must_be("orders on the standby against the ledger", seen, NONE_WRONG);
         let now: i32 = writer.value("SELECT pid FROM pg_stat_replication").await?;
-        let same = lab.must_be("is it still the same walsender", now == process, true);
+        let same = lab.must_be("is it still the same walsender process", now == process, true);
 
         lab.learn(
-            "A cut that is shorter than the timeouts does not end the connection.",
+            "A cut that is shorter than wal_sender_timeout and wal_receiver_timeout does not end the \
+             connection.",
             [&silent, &same],
         );
-        lab.learn("Nothing is lost, and nothing is there twice.", [&primary, &standby]);
+        lab.learn(
+            "After the cuts every acknowledged order is on both servers, once.",
+            [&primary, &standby],
+        );
         Ok(())
     });
 }
 
-const SILENCE: &str = "walsender gave up waiting; walreceiver gave up waiting; row arrived: no";
-const RESET: &str = "walsender was told; walreceiver was told; row arrived: yes";
-const FROZEN: &str = "walsender gave up waiting; walreceiver nothing; row arrived: no";
-const SLOW: &str = "walsender streams on; walreceiver streams on; row arrived: late";
-const NO_WAL: &str = "walsender was told; walreceiver gave up waiting; row arrived: no";
-const NO_REPORTS: &str = "walsender gave up waiting; walreceiver was told; row arrived: yes";
+const NONE_WRONG: &str = "lost: 0, unexpected: 0, duplicated: 0";
+
+/// Names the three counts of [`wrong`](replication_lab::ledger::Verdict::wrong).
+fn in_words([lost, unexpected, duplicated]: [u64; 3]) -> String {
+    format!("lost: {lost}, unexpected: {unexpected}, duplicated: {duplicated}")
+}
+
+const SILENCE: &str = "walsender: ended by its timeout; walreceiver: ended by its timeout; \
+                       row on the standby: no";
+const RESET: &str = "walsender: ended by the other side; walreceiver: ended by the other side; \
+                     row on the standby: yes";
+const FROZEN: &str = "walsender: ended by its timeout; walreceiver: frozen; row on the standby: no";
+const SLOW: &str = "walsender: streams; walreceiver: streams; \
+                    row on the standby: late, as the link is slow";
+const NO_WAL: &str = "walsender: ended by the other side; walreceiver: ended by its timeout; \
+                      row on the standby: no";
+const NO_REPORTS: &str = "walsender: ended by its timeout; walreceiver: ended by the other side; \
+                          row on the standby: yes";

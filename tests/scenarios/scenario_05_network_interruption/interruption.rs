@@ -1,5 +1,5 @@
-//! Kinds of interruption: how each is brought about, and what the two ends of a replication connection
-//! make of it. What they should make of it is the scenario's to say.
+//! Kinds of interruption: how each is brought about, and how the two ends of a replication connection
+//! react. Nothing here decides how they should react.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ use replication_lab::{Cluster, Direction, Fault, Frozen, Link, Node, Result, Ses
 
 use crate::support::Lab;
 
-/// What happens to the way between primary and standby.
+/// An interruption between primary and standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No byte passes, nobody is told.
+    /// No byte passes, and no end or reset is sent.
     Cut,
     /// The connection is reset.
     Reset,
-    /// The standby's host stands still.
+    /// The standby's processes are stopped; their sockets stay open.
     Frozen,
     /// Few bytes per second pass.
     Slow,
-    /// Every byte takes long.
+    /// Every byte is delayed.
     Far,
     /// Nothing from the primary reaches the standby.
     TowardsStandby,
@@ -31,10 +31,10 @@ pub(super) enum Kind {
 const BYTES_PER_SECOND: u32 = 10_000;
 const ONE_WAY: Duration = Duration::from_millis(100);
 
-/// Large enough to take its time on a slow link.
+/// A row that takes noticeably long on a throttled link.
 const ROW: &str = "INSERT INTO products (name, price) VALUES (repeat('meanwhile', 100), 1)";
 
-/// What is wrong for as long as this lives.
+/// The fault, for as long as this value lives.
 enum Trouble {
     Link(Fault),
     Server(Frozen),
@@ -42,16 +42,16 @@ enum Trouble {
 }
 
 impl Kind {
-    /// What a table calls it.
+    /// Returns its name in facts, figures and step titles.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Cut => "cut",
-            Self::Reset => "reset",
-            Self::Frozen => "frozen standby",
-            Self::Slow => "slow link",
-            Self::Far => "far away",
-            Self::TowardsStandby => "one way, nothing reaches the standby",
-            Self::TowardsPrimary => "one way, nothing reaches the primary",
+            Self::Cut => "link cut",
+            Self::Reset => "connection reset",
+            Self::Frozen => "standby frozen",
+            Self::Slow => "link throttled",
+            Self::Far => "link delayed",
+            Self::TowardsStandby => "link cut towards the standby",
+            Self::TowardsPrimary => "link cut towards the primary",
         }
     }
 
@@ -71,8 +71,8 @@ impl Kind {
         })
     }
 
-    /// The least time that so many bytes take with it; a slow link lets a fiftieth of a second through
-    /// at once.
+    /// Returns the least time that this number of bytes takes. A throttled link passes the bytes of a
+    /// fiftieth of a second at once.
     fn least(self, bytes: u64) -> Duration {
         let limit = u64::from(BYTES_PER_SECOND);
         match self {
@@ -82,37 +82,39 @@ impl Kind {
         }
     }
 
-    /// Does the connection end, sooner or later?
+    /// Whether the connection ends, at once or by a timeout.
     fn ends(self) -> bool {
         !matches!(self, Self::Slow | Self::Far)
     }
 
-    /// Does what is written meanwhile reach the standby?
+    /// Whether a row that is inserted meanwhile reaches the standby before the heal.
     fn arrives(self) -> bool {
         matches!(self, Self::Reset | Self::Slow | Self::Far | Self::TowardsPrimary)
     }
 }
 
-/// Brings an interruption about, writes a row, and looks until each end has noticed, where it does, and
-/// the row is on the standby, where it gets there; then heals it, and waits until the standby has
-/// everything. Gives what walsender and walreceiver made of it, and whether the row came.
-pub(super) async fn suffered(lab: &Lab, pair: &Cluster, kind: Kind) -> Result<String> {
+/// Interrupts the connection, inserts a row, and waits until each end has ended the connection, where it
+/// does, and the row is on the standby, where it gets there; then heals, and waits until there is no lag.
+/// Returns how each end reacted, and whether the row arrived before the heal.
+pub(super) async fn reactions(lab: &Lab, pair: &Cluster, kind: Kind) -> Result<String> {
     let (primary, standby) = (pair.primary(), pair.standby()?);
     let (writer, reader) =
         (primary.session_unrecorded().await?, standby.session_unrecorded().await?);
     wait_for_no_lag(&writer, "standby1").await?;
     let (sends, receives) = (End::of(&writer, SENDERS).await?, End::of(&reader, RECEIVERS).await?);
+    lab.step(&format!("Kind of interruption: {}", kind.name()));
     let trouble = kind.put_on(pair).await?;
     let began = Instant::now();
+    primary.session().await?.run(ROW).await?;
     let row = arrival(lab, kind, pair.link("standby1")?, &writer, &reader).await?;
     let walsender = sends.noticed(lab, kind, primary, &writer, began).await?;
     let walreceiver = match kind {
-        Kind::Frozen => "nothing",
+        Kind::Frozen => "frozen",
         _ => receives.noticed(lab, kind, standby, &reader, began).await?,
     };
-    // What a frozen server has, nobody can ask.
+    // A frozen server answers no query.
     let row = match kind != Kind::Frozen && !kind.arrives() && is_there(&writer, &reader).await? {
-        true => "yes, through what is cut",
+        true => "yes, although the link is cut",
         false => row,
     };
     match trouble {
@@ -123,11 +125,11 @@ pub(super) async fn suffered(lab: &Lab, pair: &Cluster, kind: Kind) -> Result<St
     let healed = Instant::now();
     wait_for_no_lag(&writer, "standby1").await?;
     lab.measure(&format!("{}: from the heal until no lag", kind.name()), healed.elapsed());
-    Ok(format!("walsender {walsender}; walreceiver {walreceiver}; row arrived: {row}"))
+    Ok(format!("walsender: {walsender}; walreceiver: {walreceiver}; row on the standby: {row}"))
 }
 
-/// Writes a row and waits until it is on the standby, where it gets there. It must not be earlier than
-/// the link can be.
+/// Waits until the row that was just inserted is on the standby, where it gets there, and checks that it
+/// did not arrive faster than the link allows.
 async fn arrival(
     lab: &Lab,
     kind: Kind,
@@ -136,7 +138,6 @@ async fn arrival(
     reader: &Session,
 ) -> Result<&'static str> {
     let (began, before) = (Instant::now(), link.bytes(Direction::ToStandby));
-    writer.run(ROW).await?;
     if !kind.arrives() {
         return Ok("no");
     }
@@ -150,12 +151,12 @@ async fn arrival(
     let least = kind.least(link.bytes(Direction::ToStandby) - before);
     Ok(match (least.is_zero(), took >= least) {
         (true, _) => "yes",
-        (false, true) => "late",
-        (false, false) => "earlier than it can be",
+        (false, true) => "late, as the link is slow",
+        (false, false) => "earlier than the link allows",
     })
 }
 
-/// Are all rows of the primary on the standby?
+/// Whether all products of the primary are on the standby.
 async fn is_there(writer: &Session, reader: &Session) -> Result<bool> {
     const SQL: &str = "SELECT count(*) FROM products";
     Ok(reader.count(SQL).await? == writer.count(SQL).await?)
@@ -164,7 +165,7 @@ async fn is_there(writer: &Session, reader: &Session) -> Result<bool> {
 const SENDERS: &str = "SELECT coalesce(max(pid), 0) FROM pg_stat_replication";
 const RECEIVERS: &str = "SELECT coalesce(max(pid), 0) FROM pg_stat_wal_receiver";
 
-/// One end of the connection: the process that has it, and how it is found.
+/// One end of the connection: its process, and the query that finds it.
 struct End {
     process: i32,
     sql: &'static str,
@@ -175,7 +176,8 @@ impl End {
         Ok(Self { process: session.value(sql).await?, sql })
     }
 
-    /// Waits until this process has gone, where it goes, and gives what it said at last.
+    /// Waits until this process has ended, where it does, and returns what ended it: its log line says so
+    /// if that was a timeout.
     async fn noticed(
         &self,
         lab: &Lab,
@@ -186,7 +188,7 @@ impl End {
     ) -> Result<&'static str> {
         let is_on = || async { Ok(session.value::<i32>(self.sql).await? == self.process) };
         if !kind.ends() {
-            return Ok(if is_on().await? { "streams on" } else { "has gone" });
+            return Ok(if is_on().await? { "streams" } else { "has ended" });
         }
         until(&format!("the connection ends on {}", node.name()), PATIENCE, || async {
             let there = Seen::NotYet(format!("process {} has it", self.process));
@@ -199,8 +201,8 @@ impl End {
         let log = node.log().await?;
         let timeout = |line: &str| line.contains(&process) && line.contains("due to");
         Ok(match log.lines().any(|line| timeout(line) && line.contains("timeout")) {
-            true => "gave up waiting",
-            false => "was told",
+            true => "ended by its timeout",
+            false => "ended by the other side",
         })
     }
 }

@@ -1,11 +1,12 @@
-//! Scenario 05: network interruption. What the two ends of a replication connection notice when the
-//! network between them fails, what the primary keeps meanwhile, and what it takes to be whole again.
+//! Scenario 05: network interruption. What each end of a replication connection notices when the network
+//! between them fails, which WAL the primary retains meanwhile, and what brings the standby back.
 //!
-//! For those who come from `MySQL`: a standby needs no `START SLAVE` after an interruption. Its
-//! walreceiver connects again by itself, and goes on where it stopped, for as long as the WAL is there.
+//! For readers who know `MySQL`: a standby of PostgreSQL needs no `START SLAVE` after an interruption. Its
+//! walreceiver connects again by itself, and goes on where it stopped while the primary has the WAL.
 //!
-//! Its tests are in `retention` and `faults`, its own steps in `interruption` and `pair`.
+//! Its tests are in `retention` and `faults`, its own steps in `interruption`, `pair` and `archive`.
 
+mod archive;
 mod faults;
 mod interruption;
 mod pair;

@@ -8,20 +8,22 @@ use replication_lab::{Cluster, Direction, Link, Proof, Result, Session, Topology
 
 use crate::support::Lab;
 
-/// Both ends of a replication connection give up after two seconds without a word.
+/// Ends a replication connection, on both sides, after two seconds without a message.
 pub(super) fn impatient(topology: Topology) -> Topology {
     topology.set("wal_sender_timeout", "2s").set("wal_receiver_timeout", "2s")
 }
 
-/// The bytes that passed a link, both ways.
+/// Returns the bytes that passed a link, in both directions.
 pub(super) fn passed(link: &Link) -> u64 {
     link.bytes(Direction::ToStandby) + link.bytes(Direction::ToUpstream)
 }
 
+/// A number of bytes; 0 where none was seen.
 pub(super) fn most(bytes: Option<u64>) -> Reading {
     Reading::Bytes(bytes.unwrap_or(0))
 }
 
+/// Waits until the standby has no lag, and asserts that both servers have the same orders.
 pub(super) async fn same_orders(lab: &Lab, pair: &Cluster, writer: &Session) -> Result<Proof> {
     let reader = pair.standby()?.session().await?;
     wait_for_no_lag(writer, "standby1").await?;

@@ -1,4 +1,4 @@
-//! Readers at work on one node or several: how many answers they get, measured and never judged.
+//! Readers on one node or several, and how many answers they get. Nothing here judges a rate.
 
 use std::time::Duration;
 
@@ -7,16 +7,17 @@ use replication_lab::{Node, Result, Session};
 
 use crate::steps::repeat::for_a_while;
 
+/// The turnover of every product.
 pub(crate) const BY_PRODUCT: &str = "SELECT p.name || ': ' || sum(o.amount * p.price) FROM orders o \
                           JOIN products p ON p.id = o.product GROUP BY p.name ORDER BY p.name";
 
-/// Reads the turnover of every product, for the time it takes.
+/// Reads the turnover of every product and drops the rows: it is read for the time it takes.
 pub(crate) async fn turnover(session: &Session) -> Result<()> {
     session.rows(BY_PRODUCT).await.map(drop)
 }
 
-/// How many times readers got the turnover of a shop in this time, one on each of these nodes, and the
-/// servers that answered them, as they call themselves.
+/// Lets one reader per node read the turnover again and again for this time. Returns the number of reads,
+/// and the `cluster_name` of every server that answered.
 pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<(u64, Vec<String>)> {
     let read = try_join_all(nodes.iter().map(|node| async {
         let session = node.session_unrecorded().await?;

@@ -1,5 +1,5 @@
-//! Doing something many times, and how long that took: scenarios themselves have no loops. Times
-//! are measured here and never judged.
+//! Repetition, and how long each turn took: the scenarios themselves have no loops. Nothing here judges a
+//! time.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use replication_lab::Result;
 
 use crate::support::Lab;
 
-/// Does something `count` times, one after the other, and gives what came of it.
+/// Does something `count` times, one after the other, and returns the results.
 pub(crate) async fn times<T, F>(count: u64, mut act: impl FnMut(u64) -> F) -> Result<Vec<T>>
 where
     F: Future<Output = Result<T>>,
@@ -20,7 +20,7 @@ where
     Ok(done)
 }
 
-/// The same until a time has passed, and says how often that was.
+/// Does something again and again until a time has passed, and returns how often.
 pub(crate) async fn for_a_while<F>(span: Duration, mut act: impl FnMut() -> F) -> Result<u64>
 where
     F: Future<Output = Result<()>>,
@@ -34,14 +34,14 @@ where
     Ok(done)
 }
 
-/// Does something, and gives how long it took.
+/// Does something, and returns how long it took.
 pub(crate) async fn timed(act: impl Future<Output = Result<()>>) -> Result<Duration> {
     let started = Instant::now();
     act.await?;
     Ok(started.elapsed())
 }
 
-/// Notes the median and the spread of many times.
+/// Records the median, the 99th percentile and the longest of many times.
 pub(crate) fn spread(lab: &Lab, name: &str, times: &[Duration]) {
     let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let micros: Vec<_> = times.iter().map(micros).collect();
@@ -51,9 +51,9 @@ pub(crate) fn spread(lab: &Lab, name: &str, times: &[Duration]) {
     lab.measure(&format!("{name}, longest"), longest);
 }
 
-/// What these parts of the values did not exceed, to three digits; 0 where there are none.
+/// Returns the quantiles of the values, to three digits; 0 where there are no values.
 pub(crate) fn quantiles<const N: usize>(values: &[u64], parts: [f64; N]) -> [u64; N] {
-    // Three digits are allowed, and a histogram without bounds takes every value.
+    // `new` fails only for more than five digits; without bounds the histogram takes every value.
     let Ok(mut histogram) = Histogram::<u64>::new(3) else { return [0; N] };
     for value in values {
         histogram.record(*value).unwrap_or_else(|error| panic!("{value}: {error}"));
