@@ -1,11 +1,11 @@
-//! Crashes synchronous primaries under load, and looks for an acknowledged order that is lost:
-//! `cargo run --example crashes -- 50`. Each crash has a pair of its own; its writers note what they
-//! are told, its primary is killed at a moment that nobody chose, its standby is promoted while the
-//! writers look for it, and what that has is compared with the ledger.
+//! Crashes synchronous primaries under load, and searches for an acknowledged order that is lost:
+//! `cargo run --example crashes -- 50`. Each crash has a pair of its own: its writers note the answer to
+//! every order, its primary's server is killed after a random number of orders, its standby is promoted
+//! while the writers reconnect, and the orders on the new primary are compared with the writers' ledger.
 //!
-//! Prints a line for each crash, and the sum. The exit code is 1 when an order is lost, duplicated, or
-//! there though it failed, and when something goes wrong; 2 when the number is not understood. It never
-//! tells what a power loss would do: what a killed server had written is in the page cache and stays.
+//! Prints a line for each crash, and the sum. The exit code is 1 when an acked order is lost, an order is
+//! duplicated, a failed order is found, or the run itself fails; 2 when the argument is not a number. It
+//! never shows what a power loss would do: what a killed server had written is in the page cache and stays.
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
@@ -16,18 +16,19 @@ use replication_lab::workload::orders;
 use replication_lab::{Notebook, Result, Settings, Site, Topology, Writers};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
-/// How many crashes, when nobody says.
+/// The number of crashes by default.
 const CRASHES: u32 = 50;
 
-/// How many clients write.
+/// The number of clients that write.
 const WRITERS: usize = 4;
 
-/// How many orders the old primary acks at least and at most before it is killed, and the new one
-/// before the writers stop.
+/// The least and the most orders that the old primary acks before it is killed.
 const BEFORE: std::ops::RangeInclusive<u64> = 50..=500;
+
+/// The orders that the new primary acks before the writers stop.
 const AFTER: u64 = 50;
 
-/// What came of crashes.
+/// The orders of one crash, or of all of them, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     acked: u64,
@@ -67,7 +68,7 @@ async fn run(crashes: u32) -> Result<Tally> {
     Ok(sum)
 }
 
-/// One pair, one crash.
+/// Starts a pair, crashes its primary, and counts the orders by outcome.
 async fn crash(site: &Site) -> Result<Tally> {
     let topology = Topology::pair().synchronous("standby1");
     let pair = Arc::new(topology.start_at(site, &Notebook::in_memory()).await?);
@@ -115,7 +116,7 @@ impl Tally {
     fn told(self) -> String {
         let Self { acked, unknown, recovered, lost, unexpected, duplicated } = self;
         let told =
-            format!("acked {acked}, unknown {unknown} ({recovered} of them there), lost {lost}");
+            format!("acked {acked}, unknown {unknown} ({recovered} of them found), lost {lost}");
         match (unexpected, duplicated) {
             (0, 0) => told,
             _ => told + &format!(", unexpected {unexpected}, duplicated {duplicated}"),

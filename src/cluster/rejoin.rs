@@ -3,7 +3,7 @@
 
 use super::Cluster;
 use super::basebackup::{BackupOptions, base_backup, configure_standby};
-use super::rewind::{dry_run, rewind};
+use super::rewind::{dry_run, rewind, rewind_restoring_wal};
 use crate::error::Result;
 
 impl Cluster {
@@ -41,6 +41,20 @@ impl Cluster {
         let source = self.source(node)?;
         let node = self.node(node)?;
         rewind(node, &source, &self.passwords.rewinder, &self.conf_of(node)).await
+    }
+
+    /// Rewinds as [`rewind`](Self::rewind) does, with `--restore-target-wal`: `pg_rewind` runs the
+    /// `restore_command` of the node's own configuration for the WAL files that the node has removed
+    /// since the last common checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rewind`](Self::rewind); also when the node's configuration has no `restore_command`, or
+    /// the archive has not all of these files.
+    pub async fn rewind_restoring_wal(&self, node: &str) -> Result<String> {
+        let source = self.source(node)?;
+        let node = self.node(node)?;
+        rewind_restoring_wal(node, &source, &self.passwords.rewinder, &self.conf_of(node)).await
     }
 
     /// Returns what `pg_rewind` would do to a stopped node, and changes nothing. As for

@@ -29,6 +29,17 @@ pub(crate) async fn rewind(
     node.prepare(script(source, rewinder, ""), conf).await
 }
 
+/// Rewinds as [`rewind`] does, and gets the WAL files that the node has removed through its own
+/// `restore_command`.
+pub(crate) async fn rewind_restoring_wal(
+    node: &Node,
+    source: &Source<'_>,
+    rewinder: &Password,
+    conf: &Conf,
+) -> Result<String> {
+    node.prepare(script(source, rewinder, " --restore-target-wal"), conf).await
+}
+
 /// Runs `pg_rewind --dry-run`, which changes nothing, and returns its output.
 pub(crate) async fn dry_run(
     node: &Node,

@@ -2,12 +2,16 @@
 //! promotes.
 //!
 //! For those who come from `MySQL`: PostgreSQL counts promotions. The *timeline* in every WAL file's
-//! name is that count, and its history file says where it branched off and why. A GTID identifies
-//! a transaction; a timeline identifies a history.
+//! name is that count, and the timeline's history file names its parent, the position of the fork and
+//! the reason. A GTID identifies a transaction; a timeline identifies a history.
 //!
-//! Its tests are in `promotion`, `divergence` and `rewind`, its own steps in `split_brain`.
+//! Its tests are in `promotion`, `divergence`, `rewind` and `price`, its own steps in `split_brain`,
+//! `sizes` and `wal_of_the_target`.
 
 mod divergence;
+mod price;
 mod promotion;
 mod rewind;
+mod sizes;
 mod split_brain;
+mod wal_of_the_target;

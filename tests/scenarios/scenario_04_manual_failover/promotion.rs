@@ -9,43 +9,47 @@ use replication_lab::{Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
-use super::split_brain::{FILL, timelines};
+use super::split_brain::{FILL, must_be_on};
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS};
 use crate::support::{Lab, scenario};
 
-const WHO: &str = "SELECT current_setting('cluster_name')";
+const SERVER: &str = "SELECT current_setting('cluster_name')";
 
-/// A promoted standby has every row and takes writes, and clients that ask for a server to write to
-/// find it by themselves.
+/// A promoted standby has every row that it replayed and accepts writes, and a client that asks for
+/// `target_session_attrs=read-write` reaches it with the connection string that it had.
 ///
 /// Method: replay everything, stop the primary, `pg_promote()`, connect with the same string.
 #[rstest]
 fn promote(#[context] test: Context) {
-    let about = "A promoted standby has every row and takes writes; clients find it by themselves";
+    let about = "A promoted standby has every row that it replayed and accepts writes; a client with \
+                 target_session_attrs=read-write reaches it without a new connection string";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair, and a standby that has replayed everything");
+        lab.step("A primary and a standby that has replayed everything");
         let pair = lab.start(Topology::pair()).await?;
         let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(FILL).await?;
         pair.wait_for_catchup("standby1").await?;
-        let both = [writer.count(PRODUCTS).await?, reader.count(PRODUCTS).await?];
-        let rows_before = lab.must_be("rows on the primary and on the standby", both, [1000, 1000]);
+        lab.must_be("rows on the primary", writer.count(PRODUCTS).await?, 1000_u64);
+        let before = lab.must_be("rows on the standby", reader.count(PRODUCTS).await?, 1000_u64);
 
-        lab.step("Who may write, and who may promote");
-        let found = pair.client(ReadWrite).await?.value::<String>(WHO).await?;
-        let found_before =
-            lab.must_be("a client that asks for read-write reaches", &found, "primary");
+        lab.step("Before the failover: the server for writes, and what each server refuses");
+        let found = pair.client(ReadWrite).await?.value::<String>(SERVER).await?;
+        let first = "server that a client with target_session_attrs=read-write reaches";
+        let first = lab.must_be(first, &found, "primary");
         let refused = reader.refusal(ADD_PRODUCT).await?;
         let read_only =
-            lab.must_be("SQLSTATE of a write on the standby", refused.sqlstate(), "25006");
-        lab.fact("what the standby says", &refused);
+            lab.must_be("SQLSTATE of an INSERT on the standby", refused.sqlstate(), "25006");
+        lab.fact("answer to an INSERT on the standby", &refused);
         let refused = writer.refusal("SELECT pg_promote()").await?;
-        lab.must_be("SQLSTATE of a promotion of the primary", refused.sqlstate(), "55000");
-        lab.fact("what the primary says", &refused);
+        lab.must_be("SQLSTATE of pg_promote() on the primary", refused.sqlstate(), "55000");
+        lab.fact("answer to pg_promote() on the primary", &refused);
 
-        lab.step("The primary stops, and the standby is promoted");
+        lab.step(
+            "The primary stops; pg_controldata shows where its last WAL record is, and the standby is \
+             promoted once it has replayed that record",
+        );
         primary.stop(Shutdown::Fast).await?;
         wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
         let called = Instant::now();
@@ -53,24 +57,35 @@ fn promote(#[context] test: Context) {
         let client = pair.client(ReadWrite).await?;
         client.run(ADD_PRODUCT).await?;
         lab.key_figure("from pg_promote() to the first row that a client wrote", called.elapsed());
-        let found = client.value::<String>(WHO).await?;
-        let found_after = lab.must_be("the same connection string now reaches", &found, "standby1");
+        let found = client.value::<String>(SERVER).await?;
+        let then = "server that the same connection string reaches after the promotion";
+        let then = lab.must_be(then, &found, "standby1");
         let added = reader.execute(ADD_PRODUCT, &[]).await?;
-        let same_session = lab.must_be("rows the refused session adds now", added, 1);
+        let writes = "rows that the session with the refused INSERT inserts after the promotion";
+        let writes = lab.must_be(writes, added, 1);
 
-        lab.step("What was lost");
+        lab.step("What the new primary has of the rows from before");
         let kept = reader.count("SELECT count(*) FROM products WHERE id <= 1000").await?;
-        let kept = lab.must_be("rows of 1000 that are there", kept, 1000);
+        let kept = lab.must_be("rows on the new primary, of the 1000 from before", kept, 1000);
         let id = reader.count("SELECT min(id) FROM products WHERE id > 1000").await?;
-        let id = lab.fact("id of the first row after row 1000", id);
+        let id = lab.fact("id of the first row that was inserted after the promotion", id);
 
-        lab.learn("A standby refuses to write until it is promoted.", [&read_only, &same_session]);
-        lab.learn("What was replayed is kept by a promotion.", [&rows_before, &kept]);
         lab.learn(
-            "A client that names both servers and asks for read-write needs no new connection string.",
-            [&found_before, &found_after],
+            "A standby refuses INSERT with 25006 until it is promoted; a session that stays open \
+             across the promotion can write afterwards.",
+            [&read_only, &writes],
         );
-        lab.learn("A promotion may skip ids: sequences are logged ahead of their use.", [&id]);
+        lab.learn("A promotion keeps every row that the standby had replayed.", [&before, &kept]);
+        lab.learn(
+            "A client whose connection string names both servers and target_session_attrs=read-write \
+             needs no new connection string after a failover.",
+            [&first, &then],
+        );
+        lab.learn(
+            "Ids of a sequence can have a gap after a promotion, because the WAL has a sequence's \
+             values ahead of their use.",
+            [&id],
+        );
         Ok(())
     });
 }
@@ -78,43 +93,50 @@ fn promote(#[context] test: Context) {
 /// A promotion starts timeline 2 exactly where the standby's replay ended.
 ///
 /// Method: stop the primary, wait until the standby has replayed its last record, `pg_promote()`,
-/// and look wherever a timeline shows.
+/// and read the timeline wherever it shows.
 #[rstest]
 fn timeline(#[context] test: Context) {
-    let about = "A promotion starts a new timeline, exactly where the standby's replay ended";
+    let about =
+        "A promotion starts a new timeline at the position where the standby's replay ended";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair on timeline 1");
         let pair = lab.start(Topology::pair()).await?;
         let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
-        let seen = timelines(&writer).await?;
-        let before = lab.must_be("timeline of the WAL file and of the control file", seen, [1, 1]);
+        let [name, control] = must_be_on(lab, &writer, "before the promotion", [1, 1]).await?;
 
-        lab.step("The primary stops; the standby replays its last record, the shutdown checkpoint");
+        lab.step(
+            "The primary stops; pg_controldata shows where its last WAL record, the shutdown \
+             checkpoint, is, and the standby replays that record",
+        );
         primary.stop(Shutdown::Fast).await?;
         let replayed = wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
-        lab.measure("last position replayed", replayed);
+        lab.measure("last position that the standby replayed", replayed);
 
-        lab.step("The standby is promoted");
+        lab.step("The standby is promoted, and makes a checkpoint");
         standby.promote().await?;
         reader.run("CHECKPOINT").await?;
-        let seen = timelines(&reader).await?;
-        let after =
-            lab.must_be("timeline of the WAL file and of the control file then", seen, [2, 2]);
+        let [new_name, new_control] =
+            must_be_on(lab, &reader, "after the promotion and a checkpoint", [2, 2]).await?;
         let written: Lsn = reader.value("SELECT pg_current_wal_lsn()").await?;
         lab.key_figure("WAL since the promotion", Reading::Bytes(bytes_between(replayed, written)));
         let branch = standby.branch(Timeline(2)).await?;
-        let parent = lab.must_be("00000002.history: branched off", branch.parent, Timeline(1));
-        let exactly = branch.at == replayed;
-        let exactly = lab.must_be("00000002.history: at the last position replayed", exactly, true);
-        lab.fact("00000002.history: reason", branch.reason);
+        let parent = lab.must_be("00000002.history: parent timeline", branch.parent, Timeline(1));
+        let exactly =
+            "00000002.history: is the fork at the last position that the standby replayed";
+        let exactly = lab.must_be(exactly, branch.at == replayed, true);
+        let reason = lab.fact("00000002.history: reason", branch.reason);
 
         lab.learn(
-            "A promotion counts the timeline up: in the name of every new WAL file, in the control \
-             file, and in a history file that says where and why.",
-            [&before, &after, &parent],
+            "A promotion starts a new timeline. It shows in the name of every WAL file written from \
+             then on, in the control file after the next checkpoint, and in a history file that names \
+             the parent timeline, the position of the fork and the reason.",
+            [&name, &control, &new_name, &new_control, &parent, &reason],
         );
-        lab.learn("The new timeline begins where replay ended, and nowhere earlier.", [&exactly]);
+        lab.learn(
+            "The new timeline begins at the last position that the standby had replayed.",
+            [&exactly],
+        );
         Ok(())
     });
 }

@@ -15,43 +15,49 @@ use crate::steps::shop::{USERS, sessions};
 use crate::steps::wal::{REPLAYED, WRITTEN};
 use crate::support::{Lab, scenario};
 
-/// A standby follows `pgbench`, and has every transaction in the end.
+/// A standby has every transaction of a `pgbench` load once it has caught up.
 ///
-/// Method: `pgbench` as it comes with the server, for so many clients; look at the lag meanwhile; count
-/// the rows of its history on both servers.
+/// Method: `pgbench` as it comes with the server, with this number of clients; sample the lag meanwhile;
+/// count the rows of its history on both servers.
 #[rstest]
 #[case::one_client(1)]
 #[case::four_clients(4)]
 #[case::sixteen_clients(16)]
 fn pgbench_load(#[context] test: Context, #[case] clients: u64) {
-    let about = "A standby follows pgbench, and has every transaction in the end";
-    scenario(&test, about, async |lab: &Lab| {
+    let about = format!(
+        "The lag of a standby during a pgbench load (number of clients: {clients}), and its rows afterwards"
+    );
+    scenario(&test, &about, async |lab: &Lab| {
         lab.step("A pair with the tables of pgbench");
         let pair = lab.start(Topology::pair()).await?;
         pgbench::initialise(pair.primary(), lab.scaled(1)).await?;
         pair.wait_for_catchup("standby1").await?;
 
-        lab.step("Clients write as fast as they can");
+        lab.step("pgbench runs, without pauses between transactions");
         let loaded = load(lab, &pair, clients).await?;
         let failed = lab.must_be("transactions that failed", loaded.failed, 0_u64);
-        let rows = "rows amiss in its history on the primary, on the standby";
-        let rows = lab.must_be(rows, loaded.amiss, [0_u64, 0]);
-        let after = lab.must_be("bytes of lag afterwards", loaded.afterwards, Some(0_u64));
+        let name = "difference between pgbench's count and its history on the primary";
+        let on_primary = lab.must_be(name, loaded.missing_on_primary, 0_u64);
+        let name = "difference between pgbench's count and its history on the standby";
+        let on_standby = lab.must_be(name, loaded.missing_on_standby, 0_u64);
+        let name = "lag after the standby has caught up, in bytes";
+        let after = lab.must_be(name, loaded.afterwards, Some(0_u64));
 
         lab.learn(
-            "The standby has every transaction of such a load once it has caught up.",
-            [&failed, &rows, &after],
+            "The standby has every transaction of the load once it has caught up.",
+            [&failed, &on_primary, &on_standby, &after],
         );
         Ok(())
     });
 }
 
-/// Lag is what happens while a load runs; afterwards there is none.
+/// A standby lags while a load runs; once it has caught up, its lag is 0 and says nothing of that.
 ///
-/// Method: a million users in ten statements; the lag sampled all the while, and read afterwards.
+/// Method: a million users in ten statements; sample the lag during the load, and read it afterwards.
 #[rstest]
 fn a_million_rows(#[context] test: Context) {
-    let about = "A million rows: there is lag while they come, and none afterwards";
+    let about =
+        "The lag of a standby while a million rows are inserted, and after it has caught up";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with an empty shop");
         let pair = lab.start(Topology::pair()).await?;
@@ -59,7 +65,7 @@ fn a_million_rows(#[context] test: Context) {
         writer.run_file("fixtures/sql/shop.sql").await?;
         pair.wait_for_catchup("standby1").await?;
 
-        lab.step("A million users");
+        lab.step("A million users are inserted in ten statements, and the lag is sampled");
         let sampler = Sampler::start(pair.primary(), STEP).await?;
         let (began, start): (_, Lsn) = (Instant::now(), writer.value(WRITTEN).await?);
         let part = format!("SELECT insert_bulk_users({})", lab.scaled(100_000));
@@ -68,44 +74,51 @@ fn a_million_rows(#[context] test: Context) {
         let written = bytes_between(start, writer.value(WRITTEN).await?);
         let last = wait_for_no_lag(&writer, "standby1").await?;
         lab.measure(
-            "from the last insert until all was replayed",
+            "from the last insert until the standby had replayed everything",
             began.elapsed().saturating_sub(took),
         );
         let rows = lab.scaled(100_000) * 10;
-        lab.key_figure("inserted", Reading::rate(rows, took, "rows"));
+        lab.key_figure("rows inserted", Reading::rate(rows, took, "rows"));
         lab.key_figure("WAL written", Reading::rate(written, took, "bytes"));
         let samples = sampler.stop().await?;
         lab.measure("WAL written over time", samples.wal_rate("standby1", TENTH));
         let samples = samples.until(took);
         lag(lab, &samples);
         let behind = samples.peak("standby1") > Some(0);
-        let behind = lab.must_be("was there lag while they came", behind, true);
+        let behind =
+            lab.must_be("was the lag above 0 bytes in a sample during the inserts", behind, true);
         let order = samples.are_in_order("standby1");
-        lab.must_be("was sent ≥ write ≥ flush ≥ replay in every sample", order, true);
+        lab.must_be(
+            "is sent_lsn ≥ write_lsn ≥ flush_lsn ≥ replay_lsn in every sample",
+            order,
+            true,
+        );
 
-        lab.step("Afterwards");
-        let none = lab.must_be("bytes of lag", last.lag(), Some(0_u64));
-        let seen = [writer.count(USERS).await?, reader.count(USERS).await?];
-        let both = lab.must_be("users on the primary, on the standby", seen, [rows, rows]);
+        lab.step("The standby has caught up");
+        let none = "lag after the standby has caught up, in bytes";
+        let none = lab.must_be(none, last.lag(), Some(0_u64));
+        let on_primary = lab.must_be("users on the primary", writer.count(USERS).await?, rows);
+        let on_standby = lab.must_be("users on the standby", reader.count(USERS).await?, rows);
 
         lab.learn(
-            "Who looks afterwards sees no lag, and there was lag: look while the load runs.",
+            "The lag read after a load can be 0 although the standby lagged: sample it during the load.",
             [&behind, &none],
         );
-        lab.learn("The standby has every row.", [&both]);
+        lab.learn("The standby has every row.", [&on_primary, &on_standby]);
         Ok(())
     });
 }
 
-/// A standby that replays more slowly than the primary writes falls behind for as long as that lasts;
-/// nothing breaks, and nothing is lost.
+/// A standby that does not replay falls behind by all that the primary writes, and still answers queries;
+/// once it replays again it catches up, and no row is missing.
 ///
-/// Method: replay held back through three loads, lag read after each; then let go, lag sampled.
+/// Method: pause replay during three loads and read the lag after each; resume, and sample the lag.
 #[rstest]
 fn cannot_keep_up(#[context] test: Context) {
-    let about = "A standby that cannot keep up: its lag grows with the load, and shrinks after it";
+    let about =
+        "The lag of a standby whose replay is paused during three loads, and after it has resumed";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair with a shop, where replay is held back");
+        lab.step("A pair with a shop; replay is paused on the standby");
         let pair = lab.start(Topology::pair()).await?;
         let (writer, reader) = sessions(&pair).await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
@@ -114,37 +127,47 @@ fn cannot_keep_up(#[context] test: Context) {
         let stood: Lsn = reader.value(REPLAYED).await?;
         let sampler = Sampler::start(pair.primary(), STEP).await?;
 
-        lab.step("Three loads");
+        lab.step("Three loads on the primary");
         let (start, rows): (Lsn, _) = (writer.value(WRITTEN).await?, lab.scaled(30_000));
         let part = format!("SELECT insert_bulk_users({rows})");
         let lags = times(3, |_| lag_after(&writer, &part)).await?;
         let grows = lags.is_sorted_by(|before, after| before < after);
-        let grows = lab.must_be("is the lag larger after each of them", grows, true);
+        let grows =
+            lab.must_be("is the lag larger after each load than after the one before", grows, true);
         let written = bytes_between(start, writer.value(WRITTEN).await?);
         let whole = lag_after(&writer, "SELECT 1").await? >= written;
-        let whole = lab.must_be("is it at least what was written at last", whole, true);
+        let whole = lab.must_be(
+            "is the lag after the last load at least the WAL written by all three",
+            whole,
+            true,
+        );
         let still = reader.value::<Lsn>(REPLAYED).await? == stood;
-        lab.must_be("does the standby stand where it stood", still, true);
-        let seen = [writer.count(USERS).await?, reader.count(USERS).await?];
-        let stale = lab.must_be("users on the primary, on the standby", seen, [3 * rows, 0]);
+        lab.must_be("is pg_last_wal_replay_lsn() on the standby unchanged", still, true);
+        let new = lab.must_be("users on the primary", writer.count(USERS).await?, 3 * rows);
+        let stale = "users on the standby while replay is paused";
+        let stale = lab.must_be(stale, reader.count(USERS).await?, 0);
 
-        lab.step("It may replay again");
+        lab.step("Replay is resumed");
         let began = Instant::now();
         reader.run("SELECT pg_wal_replay_resume()").await?;
         let last = wait_for_no_lag(&writer, "standby1").await?;
-        lab.key_figure("replayed", Reading::rate(written, began.elapsed(), "bytes"));
-        lab.measure("until it had everything", began.elapsed());
+        lab.key_figure("WAL replayed", Reading::rate(written, began.elapsed(), "bytes"));
+        lab.measure("from the resume until everything was replayed", began.elapsed());
         lag(lab, &sampler.stop().await?);
-        let none = lab.must_be("bytes of lag", last.lag(), Some(0_u64));
-        let seen = [writer.count(USERS).await?, reader.count(USERS).await?];
-        let both = lab.must_be("users on the primary, on the standby", seen, [3 * rows, 3 * rows]);
+        let none = "lag after the standby has caught up, in bytes";
+        let none = lab.must_be(none, last.lag(), Some(0_u64));
+        let all = "users on the standby after it has caught up";
+        let all = lab.must_be(all, reader.count(USERS).await?, 3 * rows);
 
         lab.learn(
-            "A standby that cannot keep up falls behind by what the primary writes, and answers with \
-             what it has.",
-            [&grows, &whole, &stale],
+            "A standby whose replay is paused falls behind by all that the primary writes, and answers \
+             queries with the rows that it has replayed.",
+            [&grows, &whole, &new, &stale],
         );
-        lab.learn("When it can, it catches up by itself, and nothing is missing.", [&none, &both]);
+        lab.learn(
+            "After pg_wal_replay_resume() it catches up without further action, and no row is missing.",
+            [&none, &all],
+        );
         Ok(())
     });
 }

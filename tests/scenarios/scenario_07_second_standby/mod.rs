@@ -1,12 +1,16 @@
-//! Scenario 07: adding a second standby, while the primary takes writes; standbys of standbys, a new
-//! upstream without a rebuild, and why a dump is no standby.
+//! Scenario 07: adding a second standby while the primary accepts writes; cascading standbys, another
+//! upstream without a rebuild, slots across a promotion, and why a restored dump cannot stream.
 //!
-//! For those who come from `MySQL`: a replica there may begin with a dump, at a position that was noted.
-//! A standby is a copy of the files, with the primary's system identifier (`pg_basebackup`); what
-//! `mysqldump` and `pg_dump` give has the same rows, and cannot stream.
+//! For those who come from `MySQL`: a replica there may begin with a dump and the position that it was
+//! made at. A PostgreSQL standby is a physical copy with the primary's system identifier
+//! (`pg_basebackup`); a restored `pg_dump` has the same rows, and cannot stream.
 //!
-//! Its tests are in `adding` and `upstream`, its own steps in `more_standbys`.
+//! Its tests are in `adding`, `upstream` and `logical`, its own steps in `backup_phases`,
+//! `ledger_on_each` and `failover_slot`.
 
 mod adding;
-mod more_standbys;
+mod backup_phases;
+mod failover_slot;
+mod ledger_on_each;
+mod logical;
 mod upstream;

@@ -17,14 +17,14 @@ const RECEIVER: &str = "SELECT pid FROM pg_stat_wal_receiver";
 const HIDDEN: &str = "SELECT conninfo LIKE '%password=********%' FROM pg_stat_wal_receiver";
 const TIMELINE: &str = "SELECT received_tli FROM pg_stat_wal_receiver";
 
-/// A standby of a standby has what that has, and no more.
+/// A standby that follows another standby gets the WAL that this one has received, and no more.
 ///
-/// Method: a chain of three; cut the link of the first, write, look at the second; heal.
+/// Method: a chain of three; cut the link of the first standby, write, compare the second; heal.
 #[rstest]
 fn cascade(#[context] test: Context) {
-    let about = "A standby of a standby has what that has, and no more";
+    let about = "In a cascade the second standby gets what the first one has received: a cut above the first stops both, and both catch up afterwards";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A chain: the second standby follows the first");
+        lab.step("A cascade: standby1 follows the primary, and standby2 follows standby1");
         let chain = Topology::pair().standby(Standby::new("standby2").following("standby1"));
         let cluster = lab.start(chain).await?;
         let writer = cluster.primary().session().await?;
@@ -32,54 +32,58 @@ fn cascade(#[context] test: Context) {
         let second = cluster.node("standby2")?.session().await?;
         shop(&writer, 100).await?;
         wait_for_no_lag(&first, "standby2").await?;
-        let seen = [followers(&writer).await?, followers(&first).await?];
-        lab.must_be("who follows the primary, who the first", seen, ["standby1", "standby2"]);
+        let name = "standbys in pg_stat_replication on the primary";
+        lab.must_be(name, followers(&writer).await?, "standby1");
+        let name = "standbys in pg_stat_replication on standby1";
+        lab.must_be(name, followers(&first).await?, "standby2");
         let process = receiver(&second).await?;
 
-        lab.step("The first is cut off, and orders come in");
+        lab.step("The link between the primary and standby1 is cut, and orders come in");
         let link = cluster.link("standby1")?;
         let (cut, before) = (link.cut(), link.bytes(Direction::ToStandby));
         wait_for_no_lag(&first, "standby2").await?;
         let (stood, rows) = (position(&second).await?, lab.scaled(1_000));
         writer.run(&format!("SELECT place_orders({rows})")).await?;
-        let (all, some) = (200 + rows, 200);
-        let seen =
-            [writer.count(ORDERS).await?, first.count(ORDERS).await?, second.count(ORDERS).await?];
-        let stale = lab.must_be("orders on each of the three", seen, [all, some, some]);
+        let all = 200 + rows;
+        let seen = orders([&writer, &first, &second]).await?;
+        let expected = format!("primary: {all}, standby1: 200, standby2: 200");
+        let stale = lab.must_be("orders on each server during the cut", seen, expected);
         let still = position(&second).await? == stood;
-        let still = lab.must_be("does the second stand where it stood", still, true);
+        let still = lab.must_be("is the replay position of standby2 unchanged", still, true);
         let bytes = link.bytes(Direction::ToStandby) - before;
-        lab.must_be("bytes that passed to the first", bytes, 0_u64);
+        lab.must_be("bytes that passed the link to standby1", bytes, 0_u64);
 
         lab.step("The link is healed");
         let healed = Instant::now();
         cut.heal();
         wait_for_no_lag(&writer, "standby1").await?;
-        lab.measure("until the first had everything", healed.elapsed());
+        lab.measure("from the heal until standby1 had replayed everything", healed.elapsed());
         wait_for_no_lag(&first, "standby2").await?;
-        lab.key_figure("until the second had everything", healed.elapsed());
-        let seen =
-            [writer.count(ORDERS).await?, first.count(ORDERS).await?, second.count(ORDERS).await?];
-        let whole = lab.must_be("orders on each of the three", seen, [all; 3]);
+        lab.key_figure("from the heal until standby2 had replayed everything", healed.elapsed());
+        let seen = orders([&writer, &first, &second]).await?;
+        let expected = format!("primary: {all}, standby1: {all}, standby2: {all}");
+        let whole = lab.must_be("orders on each server after the heal", seen, expected);
         let same = receiver(&second).await? == process;
-        let same = lab.must_be("has the second still the same walreceiver", same, true);
+        let same = lab.must_be("does standby2 still have the same walreceiver", same, true);
 
         lab.learn(
-            "When the first is cut off, the second goes no further either, and notices nothing.",
+            "When the link above the first standby is cut, the second one gets no WAL either; its own \
+             connection stays up.",
             [&stale, &still, &same],
         );
-        lab.learn("Both catch up by themselves.", [&whole]);
+        lab.learn("After the heal both catch up without further action.", [&whole]);
         Ok(())
     });
 }
 
-/// A standby connects in another way, and to another primary, by a reload: no rebuild, no restart.
+/// A reload is enough to change how a standby connects, and to which slot and primary: no rebuild, no
+/// restart.
 ///
 /// Method: change `primary_conninfo` and `primary_slot_name`, and reload; stop the primary, promote the
-/// first standby, lead the second one's link there, so that the address stays; change the slot again.
+/// first standby, repoint the second one's link there, so that its address stays; change the slot again.
 #[rstest]
 fn reconfigure(#[context] test: Context) {
-    let about = "A standby follows a new primary to its timeline by a reload, without a rebuild";
+    let about = "A reload changes the name and the slot of a standby, and lets it follow a new primary to its timeline, without a restart and without a rebuild";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("Two standbys of one primary");
         let cluster = lab.start(Topology::pair().standby("standby2")).await?;
@@ -89,57 +93,65 @@ fn reconfigure(#[context] test: Context) {
         cluster.wait_for_catchup("standby2").await?;
         let postmaster = second.postmaster().await?;
 
-        lab.step("The second has another name and another slot from now on");
+        lab.step("standby2 gets another application_name and another slot, reporting, by a reload");
         writer.run("SELECT pg_create_physical_replication_slot('reporting', true)").await?;
         second.session_unrecorded().await?.run(&renamed(&cluster, "reporting")?).await?;
         reader.run("ALTER SYSTEM SET primary_slot_name = 'reporting'").await?;
         second.reload().await?;
         wait_for_streaming(&writer, &["reporting", "standby1"]).await?;
-        let seen = [
-            wait_for_slot(&writer, "reporting", true).await?.active,
-            wait_for_slot(&writer, "standby2", false).await?.active,
-        ];
-        let slots = lab.must_be("are its new and its old slot active", seen, [true, false]);
-        let told = second.wait_for_log("terminating walreceiver process").await?;
-        let told = lab.fact("what it says", told);
+        let active = wait_for_slot(&writer, "reporting", true).await?.active;
+        let new_slot = lab.must_be("is its new slot, reporting, active", active, true);
+        let active = wait_for_slot(&writer, "standby2", false).await?.active;
+        let old_slot = lab.must_be("is its old slot, standby2, active", active, false);
+        let logged = second.wait_for_log("terminating walreceiver process").await?;
+        let ended = lab.fact("log of standby2 after the reload", logged);
         let same = second.postmaster().await? == postmaster;
-        let reloaded = lab.must_be("is it still the same postmaster", same, true);
-        let hidden: bool = reader.value(HIDDEN).await?;
-        let hidden = lab.must_be("does the view hide the password", hidden, true);
+        let reloaded = "does standby2 have the same postmaster after the reload";
+        let reloaded = lab.must_be(reloaded, same, true);
+        let hidden = "does pg_stat_wal_receiver show stars for the password";
+        let hidden = lab.must_be(hidden, reader.value::<bool>(HIDDEN).await?, true);
 
-        lab.step("The primary stops, and the first standby is promoted");
+        lab.step("The primary stops, standby1 is promoted, and standby2 connects to it");
         primary.stop(Shutdown::Fast).await?;
         let first = cluster.node("standby1")?;
         first.promote().await?;
         cluster.repoint("standby2", "standby1").await?;
         let missing = second.wait_for_log("\"reporting\" does not exist").await?;
-        let missing = lab.fact("what the second says of the new primary", missing);
+        let missing = lab.fact("log of standby2 after the promotion", missing);
 
-        lab.step("The second uses the slot that was made there");
+        lab.step("standby2 changes to the slot that was created on the new primary, by a reload");
         let began = Instant::now();
         reader.run("ALTER SYSTEM SET primary_slot_name = 'standby2'").await?;
         second.reload().await?;
         let on_new = first.session().await?;
         on_new.run("SELECT place_orders(10)").await?;
         wait_for_no_lag(&on_new, "reporting").await?;
-        lab.key_figure("until it had everything", began.elapsed());
+        lab.key_figure("from the change until standby2 had replayed everything", began.elapsed());
         let timeline: i32 = reader.value(TIMELINE).await?;
         let timeline = timeline.unsigned_abs();
-        let follows = lab.must_be("timeline that it receives", timeline, 2_u32);
-        let seen = [on_new.count(ORDERS).await?, reader.count(ORDERS).await?];
-        let whole = lab.must_be("orders on the new primary, on the second", seen, [210, 210]);
+        let follows = lab.must_be("timeline that standby2 receives", timeline, 2_u32);
+        lab.must_be("orders on the new primary", on_new.count(ORDERS).await?, 210);
+        let whole = lab.must_be("orders on standby2", reader.count(ORDERS).await?, 210);
         let same = second.postmaster().await? == postmaster;
-        let never = lab.must_be("is it still the same postmaster", same, true);
+        let never = "does standby2 have the same postmaster at the end";
+        let never = lab.must_be(never, same, true);
 
         lab.learn(
-            "primary_conninfo and primary_slot_name change by a reload: only the walreceiver ends and \
-             comes again.",
-            [&told, &slots, &reloaded],
+            "A reload is enough to change primary_conninfo and primary_slot_name: the walreceiver ends, \
+             and a new one connects.",
+            [&ended, &new_slot, &old_slot, &reloaded],
         );
-        lab.learn("pg_stat_wal_receiver shows how it connects, without the password.", [&hidden]);
-        lab.learn("Slots do not come with a promotion: make them on the new primary.", [&missing]);
         lab.learn(
-            "A standby that is not past the fork follows the new primary to its timeline, without a \
+            "pg_stat_wal_receiver shows the connection string with stars for the password.",
+            [&hidden],
+        );
+        lab.learn(
+            "A physical slot of the old primary does not exist on the new one after a promotion: create \
+             it there.",
+            [&missing],
+        );
+        lab.learn(
+            "A standby without WAL past the fork follows the new primary to its timeline without a \
              rebuild and without a restart.",
             [&follows, &whole, &never],
         );
@@ -147,7 +159,7 @@ fn reconfigure(#[context] test: Context) {
     });
 }
 
-/// What makes `standby2` connect under this name.
+/// Returns the statement that makes `standby2` connect under this name.
 fn renamed(cluster: &Cluster, name: &str) -> Result<String> {
     let source = cluster.source("standby2")?;
     let own = conninfo(&[("password", source.password.as_str()), ("application_name", name)]);
@@ -162,7 +174,17 @@ async fn receiver(session: &Session) -> Result<i32> {
     session.value(RECEIVER).await
 }
 
-/// Who follows the server of this session.
+/// The orders on the primary and on both standbys, by server.
+async fn orders([primary, first, second]: [&Session; 3]) -> Result<String> {
+    Ok(format!(
+        "primary: {}, standby1: {}, standby2: {}",
+        primary.count(ORDERS).await?,
+        first.count(ORDERS).await?,
+        second.count(ORDERS).await?
+    ))
+}
+
+/// The names of the standbys that stream from the server of this session.
 async fn followers(upstream: &Session) -> Result<String> {
     let rows = stat::replication(upstream).await?;
     Ok(rows.into_iter().map(|row| row.application_name).collect())

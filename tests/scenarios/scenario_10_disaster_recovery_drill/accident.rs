@@ -1,4 +1,4 @@
-//! A table is dropped, and comes back from a base backup and the archive. No standby takes part here.
+//! A table is dropped, and restored from a base backup and the WAL archive. No standby takes part here.
 
 use std::time::Instant;
 
@@ -10,16 +10,17 @@ use rstest::{Context, rstest};
 use crate::steps::shop::{ORDERS, USERS};
 use crate::support::{Lab, scenario};
 
+const TO_ARCHIVE: &str = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
 const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders AS o";
 
-/// A table that was dropped by accident comes back, with every row that was committed before; what was
-/// committed afterwards is not there.
+/// Point-in-time recovery restores a dropped table with every row that was committed before the chosen
+/// time; rows that were committed afterwards are not restored.
 ///
-/// Method: archive WAL, make a base backup, write; note the time, drop a table, write; recover to that
-/// time.
+/// Method: archive WAL, make a base backup, write; read the time, drop a table, write; recover to that
+/// time (manual: Continuous Archiving and Point-in-Time Recovery).
 #[rstest]
 fn point_in_time(#[context] test: Context) {
-    let about = "A dropped table comes back by recovery to the moment before, with every row";
+    let about = "Point-in-time recovery restores a dropped table with every row. The whole data directory with pg_wal may be deleted here because every WAL file is in the archive by then; otherwise save pg_wal first";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary that archives its WAL, a shop, and a base backup");
         let cluster = lab.start(Topology::alone().archiving()).await?;
@@ -29,46 +30,60 @@ fn point_in_time(#[context] test: Context) {
         writer.run("SELECT fill_shop(100)").await?;
         cluster.back_up("primary").await?;
 
-        lab.step("Orders come in, and then somebody drops the table");
+        lab.step("Orders are placed, the time is read, and then the table is dropped");
         writer.run("SELECT place_orders(1000)").await?;
-        let before = lab.must_be("orders before", writer.count(ORDERS).await?, 1200_u64);
+        let before = lab.must_be("orders before the drop", writer.count(ORDERS).await?, 1200_u64);
         let rows: String = writer.value(ROWS).await?;
         let moment: String = writer.value("SELECT clock_timestamp()::text").await?;
         writer.run("DROP TABLE orders").await?;
         let refused = writer.refusal(ORDERS).await?;
-        lab.must_be("SQLSTATE of a read of orders", refused.sqlstate(), "42P01");
+        lab.must_be("SQLSTATE of a query on orders after the drop", refused.sqlstate(), "42P01");
         writer.run("SELECT insert_bulk_users(50)").await?;
-        lab.must_be("users then", writer.count(USERS).await?, 150_u64);
-        archived(&writer).await?;
+        lab.must_be("users, 50 of them added after the drop", writer.count(USERS).await?, 150_u64);
 
-        lab.step("Recovery to the moment before");
+        lab.step(
+            "The last WAL file is switched and archived: pg_wal has nothing that the archive lacks",
+        );
+        archived(&writer).await?;
+        let left = writer.count(TO_ARCHIVE).await?;
+        let safe = lab.must_be("WAL files that are not archived yet", left, 0_u64);
+
+        lab.step("The data directory is replaced by the base backup, and recovery stops at the time before the drop");
         let began = Instant::now();
         primary.stop(Shutdown::Fast).await?;
         cluster.recover("primary", &RecoveryTarget::Time(moment)).await?;
         primary.start().await?;
         let writer = primary.session().await?;
         is_primary(&writer).await?;
-        lab.key_figure("recovery", began.elapsed());
-        let after = lab.must_be("orders after it", writer.count(ORDERS).await?, 1200_u64);
+        lab.key_figure("from the stop until recovery had ended", began.elapsed());
+        let after = lab.must_be("orders after the recovery", writer.count(ORDERS).await?, 1200_u64);
         let equal = writer.value::<String>(ROWS).await? == rows;
-        let equal = lab.must_be("are they the same orders", equal, true);
-        let users = lab.must_be("users after it", writer.count(USERS).await?, 100_u64);
+        let equal = lab.must_be("are they the same orders as before the drop", equal, true);
+        let users = lab.must_be("users after the recovery", writer.count(USERS).await?, 100_u64);
         let branch = primary.branch(Timeline(2)).await?;
-        let timeline = lab.must_be("timeline it came from", branch.parent, Timeline(1));
+        let timeline = lab.must_be("parent of the new timeline 2", branch.parent, Timeline(1));
         let writes = writer.attempt("SELECT place_orders(1)").await?;
-        let writes = lab.must_be("refusal of a new order", writes, None);
+        let writes = lab.must_be("refusal of an order after the recovery", writes, None);
 
         lab.learn(
-            "From a base backup and the archived WAL a dropped table comes back as it was at a moment.",
+            "A base backup and the archived WAL restore a dropped table as it was at a chosen time.",
             [&before, &after, &equal],
         );
-        lab.learn("What was committed after that moment is not there any more.", [&users]);
-        lab.learn("The recovered server is on a timeline of its own.", [&timeline, &writes]);
+        lab.learn(
+            "Recovery to that time discards what was committed after it, in every table: users, too.",
+            [&users],
+        );
+        lab.learn(
+            "Before a data directory is deleted for a recovery, all of its WAL should be archived, or \
+             pg_wal be saved. Here the last WAL file was switched and archived first.",
+            [&safe],
+        );
+        lab.learn("After the recovery the server writes on a new timeline.", [&timeline, &writes]);
         Ok(())
     });
 }
 
-/// Waits until everything that was written by now is archived.
+/// Switches to a new WAL file, and waits until the one before is archived.
 async fn archived(writer: &Session) -> Result<()> {
     let file: String = writer.value("SELECT pg_walfile_name(pg_switch_wal())").await?;
     until("the last WAL file is archived", PATIENCE, || async {
@@ -80,11 +95,11 @@ async fn archived(writer: &Session) -> Result<()> {
     .await
 }
 
-/// Waits until a server takes writes.
+/// Waits until a server accepts writes.
 async fn is_primary(session: &Session) -> Result<()> {
     until("recovery has ended", PATIENCE, || async {
         let standby: bool = session.value("SELECT pg_is_in_recovery()").await?;
-        Ok(if standby { Seen::NotYet("it goes on".to_owned()) } else { Seen::Done(()) })
+        Ok(if standby { Seen::NotYet("still in recovery".to_owned()) } else { Seen::Done(()) })
     })
     .await
 }

@@ -1,5 +1,5 @@
-//! The acts of a disaster recovery drill, and what is looked at afterwards. The order of the acts, and
-//! what must have come of them, is the scenario's to say.
+//! The acts of a disaster recovery drill, and the checks after it. The order of the acts, and what the checks
+//! must show, is the scenario's to say.
 
 use std::time::Instant;
 
@@ -16,17 +16,17 @@ use replication_lab::{Cluster, Node, Proof, Result, Session, Shutdown, Writers};
 
 use crate::support::Lab;
 
-/// A primary with one standby is what a health check wants to see.
+/// What a health check expects of the pair: a primary with one standby.
 const WHOLE: Expected = Expected { in_recovery: Some(false), standbys: Some(1) };
 
-/// What a health check says of a primary; one that cannot be asked is critical.
+/// Returns what a health check says of a primary. One that cannot be reached is critical.
 pub(super) async fn health(node: &Node) -> Severity {
     let seen = async { observe(&node.session_unrecorded().await?).await };
     seen.await
         .map_or(Severity::Critical, |seen| worst(&judge(&seen, &Thresholds::default(), WHOLE)))
 }
 
-/// Looks until a health check says this of a primary.
+/// Repeats a health check of a primary until it has this result, and returns the result.
 pub(super) async fn wait_for_health(node: &Node, severity: Severity) -> Result<String> {
     until(&format!("a health check says {severity} of {}", node.name()), PATIENCE, || async {
         let seen = health(node).await;
@@ -36,16 +36,20 @@ pub(super) async fn wait_for_health(node: &Node, severity: Severity) -> Result<S
     Ok(severity.to_string())
 }
 
-/// Fences the old primary, promotes the standby, and waits until a writer has an order acked there.
+/// Fences the old primary, promotes the standby, and waits until the new primary has acked an order.
+///
+/// The fence is a command on the old primary's machine (see [`Node::fence`]): it needs a machine that
+/// answers.
 pub(super) async fn fail_over(lab: &Lab, pair: &Cluster, writers: &Writers) -> Result<()> {
     pair.primary().fence().await?;
     let asked = Instant::now();
     pair.standby()?.promote().await?;
-    lab.key_figure("promotion", asked.elapsed());
+    lab.key_figure("time of the promotion", asked.elapsed());
     writers.wait_for_acks(writers.acked() + 1).await
 }
 
-/// Rewinds the old primary, which runs read-only, and lets it follow the new one while orders come in.
+/// Rewinds the old primary, which runs read-only, and makes it a standby of the new one while orders come
+/// in.
 pub(super) async fn rejoin(pair: &Cluster, on_new: &Session) -> Result<()> {
     let old = pair.primary();
     old.stop(Shutdown::Fast).await?;
@@ -55,15 +59,15 @@ pub(super) async fn rejoin(pair: &Cluster, on_new: &Session) -> Result<()> {
     wait_for_catchup(on_new, &old.session_unrecorded().await?).await.map(drop)
 }
 
-/// Makes the new primary's commits wait for the old one, as the old one's did for the new one, and
-/// gives how that counts there.
+/// Makes commits on the new primary wait for the old one, as they did the other way before, and returns the
+/// old primary's `sync_state`.
 pub(super) async fn synchronous_again(pair: &Cluster, on_new: &Session) -> Result<String> {
     pair.standby()?.set("synchronous_standby_names", "primary").await?;
     wait_for_sync(on_new).await?;
     Ok(wait_for_no_lag(on_new, "primary").await?.sync_state)
 }
 
-/// The servers that take writes.
+/// Returns the servers that accept writes.
 pub(super) async fn writable(cluster: &Cluster) -> Result<Vec<String>> {
     let mut writable = Vec::new();
     for node in cluster.nodes() {
@@ -75,34 +79,39 @@ pub(super) async fn writable(cluster: &Cluster) -> Result<Vec<String>> {
     Ok(writable)
 }
 
-/// What a person ticks off after a failover: role, writes, data, replication, health. Gives what all of
-/// it is proven by.
+/// Notes and asserts the checklist after a failover: role, writes, replication, data, health.
 pub(super) async fn checklist(lab: &Lab, pair: &Cluster, on_new: &Session) -> Result<[Proof; 4]> {
     let primary = !on_new.value::<bool>("SELECT pg_is_in_recovery()").await?;
-    lab.must_be("is it a primary", primary, true);
+    lab.must_be("is pg_is_in_recovery() false on the new primary", primary, true);
     let accepted = on_new.attempt("SELECT place_orders(1)").await?;
-    let writes = lab.must_be("refusal of a new order", accepted, None);
+    let writes = lab.must_be("refusal of an order on the new primary", accepted, None);
     let state = wait_for_no_lag(on_new, "primary").await?.state;
-    let replicates = lab.must_be("state of the walsender of the old primary", &state, "streaming");
+    let replicates = "state of the old primary in pg_stat_replication";
+    let replicates = lab.must_be(replicates, &state, "streaming");
     let on_old = pair.primary().session_unrecorded().await?;
-    let differ = [
-        drift(on_new, &on_old, "users", "id").await?.rows() as u64,
-        drift(on_new, &on_old, "products", "id").await?.rows() as u64,
-        drift(on_new, &on_old, "orders", "id").await?.rows() as u64,
-    ];
-    let same = lab.must_be("users, products and orders that differ", differ, [0_u64; 3]);
+    let mut differ = Vec::new();
+    for table in ["users", "products", "orders"] {
+        differ.push(format!("{table}: {}", drift(on_new, &on_old, table, "id").await?.rows()));
+    }
+    let same = "rows that differ between the servers";
+    let same = lab.must_be(same, differ.join(", "), "users: 0, products: 0, orders: 0");
     let said = wait_for_health(pair.standby()?, Severity::Ok).await?;
-    let healthy = lab.must_be("what a health check says", &said, "OK");
+    let healthy = lab.must_be("health check of the new primary", &said, "OK");
     Ok([writes, replicates, same, healthy])
 }
 
-/// Notes what clients saw: the longest time without an answer, and all answers over time.
+/// Notes what the clients saw: the longest time between two acked orders, and the acked orders over time.
 pub(super) fn as_clients_saw_it(lab: &Lab, ledger: &Ledger) {
-    lab.key_figure("total downtime", ledger.longest_gap());
+    lab.key_figure("downtime: longest time without an acked order", ledger.longest_gap());
     lab.measure("orders acked over time", ledger.acked_over_time());
 }
 
-/// Notes how many orders are lost.
+/// Notes how many acked orders are lost.
 pub(super) fn lost(lab: &Lab, lost: &[i64]) {
-    lab.key_figure("orders lost", Reading::Count(lost.len() as u64));
+    lab.key_figure("acked orders lost", Reading::Count(lost.len() as u64));
+}
+
+/// Names the parts of a verdict.
+pub(super) fn named([lost, unexpected, duplicated]: [u64; 3]) -> String {
+    format!("{lost} acked and lost, {unexpected} unexpected, {duplicated} duplicated")
 }

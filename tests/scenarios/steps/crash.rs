@@ -1,5 +1,5 @@
-//! Writers whose primary crashes: a moment in which nobody writes, the crash, and what the new primary
-//! has. Whether something may be missing there is the scenario's to say.
+//! Writers whose primary crashes: a moment at which no write is in progress, the crash, and the orders on
+//! the new primary. Whether an order may be missing there is the scenario's to say.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use crate::support::Lab;
 
-/// How many writers there are.
+/// The number of writers.
 pub(crate) const WRITERS: usize = 4;
 
-const WHO: &str = "SELECT current_setting('cluster_name')";
+const SERVER: &str = "SELECT current_setting('cluster_name')";
 
-/// A pair with a shop, and writers that have placed some orders.
+/// Starts a pair with a shop, and writers that have placed some orders when this returns.
 pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluster>, Writers)> {
     let pair = lab.start(topology).await?;
     let writer = pair.primary().session().await?;
@@ -29,8 +29,8 @@ pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluste
     Ok((pair, writers))
 }
 
-/// Cuts the link at a moment when nobody writes and the standby has everything. Gives how many orders
-/// were acked by then: none of those is behind the cut, and all that come later are.
+/// Cuts the link while a lock keeps every writer waiting and the standby has replayed everything. Returns
+/// how many orders were acked by then: the standby has all of them, and none that is acked later.
 pub(crate) async fn cut_between(pair: &Cluster, writers: &Writers) -> Result<(Fault, u64)> {
     let session = pair.primary().session().await?;
     let looker = pair.primary().session_unrecorded().await?;
@@ -54,44 +54,55 @@ pub(crate) async fn wait_for_waiting(looker: &Session, what: &str) -> Result<()>
     .await
 }
 
-/// Promotes the standby, lets the writers find it, and gives their ledger.
+/// Promotes the standby, waits until the writers have placed orders there, and returns their ledger.
 pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Result<Ledger> {
     pair.standby()?.promote().await?;
     writers.wait_for_acks(writers.acked() + lab.scaled(50)).await?;
     let ledger = writers.stop().await?;
     lab.key_figure("orders acked", Reading::Count(ledger.count(Outcome::Acked)));
-    lab.measure("longest time without an ack", ledger.longest_gap());
+    lab.measure("longest time without an acked order", ledger.longest_gap());
     Ok(ledger)
 }
 
-/// Compares a ledger with the orders on the server that clients reach now, while the old primary is
-/// down.
+/// Compares a ledger with the orders on the server that clients reach now, and asserts that the old
+/// primary is down.
 pub(crate) async fn verdict(lab: &Lab, pair: &Cluster, ledger: &Ledger) -> Result<Verdict> {
     let survivor = survivor(lab, pair).await?;
     let answers = pair.primary().session_unrecorded().await.is_ok();
-    lab.must_be("does the old primary answer", answers, false);
+    lab.must_be("does the old primary accept connections", answers, false);
     compared(lab, &survivor, ledger).await
 }
 
-/// The server that clients reach now. It must be the primary of the newest timeline.
+/// Opens a session on the server that clients reach now, and asserts that it is the primary of the newest
+/// timeline.
 pub(crate) async fn survivor(lab: &Lab, pair: &Cluster) -> Result<Session> {
     let client = pair.client(ReadWrite).await?;
-    lab.must_be("orders are read from", &client.value::<String>(WHO).await?, "standby1");
+    lab.must_be(
+        "server that the orders are read from",
+        &client.value::<String>(SERVER).await?,
+        "standby1",
+    );
     let file: String = client.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
-    lab.must_be("its timeline", Timeline::of_wal_file(&file), Some(Timeline(2)));
+    lab.must_be("timeline of that server", Timeline::of_wal_file(&file), Some(Timeline(2)));
     Ok(client)
 }
 
-/// Compares a ledger with the orders that are there.
+/// Compares a ledger with the orders on a server.
 pub(crate) async fn compared(lab: &Lab, there: &Session, ledger: &Ledger) -> Result<Verdict> {
     let verdict = ledger.compare(orders(there).await?);
-    lab.measure("outcomes unknown", Reading::Count(ledger.count(Outcome::Unknown)));
-    lab.measure("of these there", Reading::Count(verdict.recovered.len() as u64));
+    lab.measure(
+        "orders whose outcome is unknown to their writer",
+        Reading::Count(ledger.count(Outcome::Unknown)),
+    );
+    lab.measure(
+        "orders of unknown outcome that the new primary has",
+        Reading::Count(verdict.recovered.len() as u64),
+    );
     Ok(verdict)
 }
 
-/// Of the orders that were acked before a cut, how many are lost; and of those that were acked after
-/// it and before the crash, how many are there.
+/// Returns how many of the orders that were acked before a cut are lost, and how many of those that were
+/// acked after it and before the crash are on the new primary.
 pub(crate) fn around_the_cut(
     ledger: &Ledger,
     verdict: &Verdict,

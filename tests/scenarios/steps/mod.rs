@@ -2,6 +2,7 @@
 //! says what a reader learns from it. What only one scenario does is in that scenario's folder.
 
 pub(crate) mod crash;
+pub(crate) mod machine;
 pub(crate) mod reads;
 pub(crate) mod repeat;
 pub(crate) mod shop;

@@ -1,13 +1,11 @@
-//! A base backup watched while it is made, and what became of writers' orders on several nodes: what the
-//! scenario of the second standby looks at. What should come of it is the scenario's to say.
+//! The phases of a base backup, as `pg_stat_progress_basebackup` shows them while it is made. What they
+//! should be is the scenario's to say.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use replication_lab::ledger::Ledger;
 use replication_lab::wait::{Seen, until};
-use replication_lab::workload::orders;
-use replication_lab::{Node, Result, Session};
+use replication_lab::{Result, Session};
 
 /// The phases of a base backup, in the manual's order (Base Backup Progress Reporting).
 const PHASES: [&str; 6] = [
@@ -19,11 +17,10 @@ const PHASES: [&str; 6] = [
     "transferring wal files",
 ];
 
-/// Longer than any base backup: it is the backup that ends the look at it.
+/// The deadline of the polling, longer than any base backup: the end of the backup ends it.
 const LOOK: Duration = Duration::from_secs(600);
 
-/// Lets a base backup be made, and gives its phases as the server told them meanwhile, one after the
-/// other.
+/// Waits for a base backup, and returns the phases that the view showed meanwhile, in order.
 pub(super) async fn phases(
     looker: &Session,
     backup: impl Future<Output = Result<()>>,
@@ -44,21 +41,11 @@ pub(super) async fn phases(
     Ok(seen)
 }
 
-/// Do these phases come in the manual's order, each at most once?
+/// Returns whether these phases come in the manual's order, each at most once.
 pub(super) fn in_order(phases: &[String]) -> bool {
     let places = phases.iter().map(|phase| PHASES.iter().position(|known| known == phase));
     let places: Option<Vec<_>> = places.collect();
     places.is_some_and(|places| places.is_sorted_by(|before, after| before < after))
-}
-
-/// How many of the writers' orders are lost, unexpected or there twice on these nodes, together.
-pub(super) async fn amiss(ledger: &Ledger, nodes: &[Node]) -> Result<Vec<u64>> {
-    let mut amiss = Vec::new();
-    for node in nodes {
-        let found = orders(&node.session_unrecorded().await?).await?;
-        amiss.push(ledger.compare(found).wrong().iter().sum());
-    }
-    Ok(amiss)
 }
 
 #[cfg(test)]
