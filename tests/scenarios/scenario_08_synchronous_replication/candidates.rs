@@ -40,8 +40,8 @@ fn who_counts(#[context] test: Context) {
             [&one, &two_of_three],
         );
         lab.learn(
-            "ANY knows no order: every standby that it names shows sync_state quorum, and a commit waits \
-             for the given number of them.",
+            "ANY knows no order: every standby that it names shows sync_state quorum, and a commit \
+             waits for the given number of them.",
             [&any, &both, &most],
         );
         lab.learn(

@@ -96,7 +96,7 @@ pub(super) fn judged<const N: usize>(
     let mut seen = all.iter().zip(without);
     rules.map(|(names, expected)| {
         let (all, without) = seen.next().unwrap_or_else(|| panic!("{names} was not tried"));
-        lab.must_be(names, format!("{all}; without s1: {without}"), expected)
+        lab.must_be(&format!("under {names}"), format!("{all}; without s1: {without}"), expected)
     })
 }
 
