@@ -75,7 +75,10 @@ async fn examine(
         Ok(Err(error)) => failed(Severity::Unknown, format!("querying {place}: {error}")),
         Err(_) => failed(
             Severity::Critical,
-            format!("querying {place}: no answer within the time of the check"),
+            format!(
+                "querying {place}: no answer within the time of the check; look for locks on its views, or \
+                 raise --timeout"
+            ),
         ),
     }
 }

@@ -263,7 +263,11 @@ fn a_password_is_found(front: &Front) -> Outcome {
     };
     says(&with_file().output()?, 0, &["REPLICATION OK"]);
     std::fs::set_permissions(&file, Permissions::from_mode(0o644))?;
-    says(&with_file().output()?, 3, &["password missing; the password file", "chmod 600"]);
+    says(
+        &with_file().output()?,
+        3,
+        &["password missing; set PGPASSWORD", "; the password file ", "chmod 600"],
+    );
     Ok(())
 }
 

@@ -56,8 +56,10 @@ pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Ve
             Ok(Ok(session)) => return Ok((session, place.to_string())),
             Ok(Err(failure)) => failures.push(failure.at(place)),
             Err(_) => {
-                let why =
-                    format!("connecting to {place}: no answer within {:.1} s", share.as_secs_f64());
+                let why = format!(
+                    "connecting to {place}: no answer within {:.1} s; check the network, or raise --timeout",
+                    share.as_secs_f64()
+                );
                 failures.push(critical(why).at(place));
             }
         }
@@ -190,7 +192,11 @@ impl Attempt<'_> {
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok((address, offers_tls(stream, place).await?)),
-                Err(error) => refused = format!("connecting to {place}: {error}"),
+                Err(error) => {
+                    refused = format!(
+                        "connecting to {place}: {error}; check that the server runs and listens there"
+                    );
+                }
             }
         }
         Err(critical(refused))
@@ -233,10 +239,14 @@ impl Attempt<'_> {
         if error.is_deadline() {
             let place = self.place;
             return critical(format!(
-                "connecting to {place}: the server accepts connections and does not answer"
+                "connecting to {place}: the server accepts connections and does not answer; look at \
+                 its log"
             ));
         }
-        let why = format!("connecting to {}: {}", self.place, causes(error));
+        let mut why = format!("connecting to {}: {}", self.place, causes(error));
+        if why.contains("password missing") {
+            why.push_str("; set PGPASSWORD, or add a line to the password file");
+        }
         if is_io(error) { critical(why) } else { unknown(why) }
     }
 }
@@ -276,7 +286,8 @@ async fn offers_tls(mut stream: TcpStream, place: &Place) -> Result<bool, Unreac
             let said = String::from_utf8_lossy(other);
             let said = said.lines().next().unwrap_or_default().trim();
             Err(unknown(format!(
-                "asking {place} for TLS: this is not a PostgreSQL server, it answers {said:?}"
+                "asking {place} for TLS: this is not a PostgreSQL server, it answers {said:?}; check the \
+                 port"
             )))
         }
     }
