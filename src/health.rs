@@ -1,9 +1,9 @@
-//! Judging what a server shows of its replication: one judgement for the scenarios, for `lab check`
-//! and for a drill.
+//! Judges the health of a server's replication: one judgement for the scenarios, for `lab check` and for
+//! the disaster recovery drill.
 //!
 //! ```text
 //!   observe.rs ─▶ Observation ─▶ judge.rs ─▶ Finding
-//!   asks a        observation.rs  │  pure     finding.rs
+//!   queries a     observation.rs  │  pure     finding.rs
 //!   server                        └ synchronous.rs: how many standbys must confirm a commit
 //! ```
 

@@ -1,6 +1,6 @@
-//! `lab check`: is replication healthy on a server that is not the lab's? It looks, judges as the
-//! scenarios do, and says so as monitoring systems want it. It never writes, and never waits longer than
-//! it was told.
+//! `lab check`: judges the health of replication on any server, with the scenarios' judgement, and writes
+//! the result for a monitoring system. It never writes to the server, and never runs longer than
+//! `--timeout`.
 //!
 //! ```text
 //!   options ─▶ target (passfile, sockets) ─▶ reach (tls) ─▶ a session ─▶ findings ─▶ formats
@@ -28,29 +28,27 @@ use crate::health::observe;
 use crate::health::{self, Finding, Severity, Thresholds};
 use crate::settings;
 
-/// Exit code of a plugin that cannot tell.
+/// The exit code of a plugin whose check could not be made.
 pub(super) const UNKNOWN: u8 = 3;
 
-/// Checks, and says what was found. It has no errors: what goes wrong is a finding.
+/// Runs the check, prints its result, and returns the exit code. It has no errors: a failure is a finding.
 pub(super) async fn run(options: &Options) -> ExitCode {
     let started = Instant::now();
-    let not_understood =
-        |sentence| (None, vec![Finding::new("arguments", Severity::Unknown, sentence)]);
+    let invalid = |sentence| (None, vec![Finding::new("arguments", Severity::Unknown, sentence)]);
     let (server, findings) = match (read(&options.target), options.thresholds()) {
         (Ok(target), Ok(thresholds)) => {
-            look(&target, options, &thresholds, started + options.timeout).await
+            examine(&target, options, &thresholds, started + options.timeout).await
         }
-        (Err(BadTarget(why)), _) => {
-            not_understood(format!("the connection string is not understood: {why}"))
-        }
-        (_, Err(why)) => not_understood(why),
+        (Err(BadTarget(why)), _) => invalid(format!("reading the connection string: {why}")),
+        (_, Err(why)) => invalid(format!("reading the levels: {why}")),
     };
     let report = Report { server, findings, took: started.elapsed() };
     let _ = std::io::stdout().write_all(report.text(options.format).as_bytes());
     ExitCode::from(report.exit_code())
 }
 
-async fn look(
+/// Connects to the first server that answers, queries it and judges it.
+async fn examine(
     target: &Target,
     options: &Options,
     thresholds: &Thresholds,
@@ -72,13 +70,20 @@ async fn look(
     match tokio::time::timeout(left, observe(&session)).await {
         Ok(Ok(seen)) => (Some(place), health::judge(&seen, thresholds, options.expected())),
         Ok(Err(error)) if error.server_message().is_none() => {
-            failed(Severity::Critical, format!("the connection to {place} broke: {error:?}"))
+            failed(Severity::Critical, format!("querying {place}: the connection broke: {error:?}"))
         }
-        Ok(Err(error)) => failed(Severity::Unknown, format!("looking at {place}: {error}")),
-        Err(_) => failed(Severity::Critical, format!("{place} does not answer any more")),
+        Ok(Err(error)) => failed(Severity::Unknown, format!("querying {place}: {error}")),
+        Err(_) => failed(
+            Severity::Critical,
+            format!(
+                "querying {place}: no answer within the time of the check; look for locks on its views, or \
+                 raise --timeout"
+            ),
+        ),
     }
 }
 
+/// Reads the connection string with the defaults of this account and machine.
 fn read(text: &str) -> Result<Target, BadTarget> {
     let name = User::from_uid(geteuid()).ok().flatten().map(|user| user.name).unwrap_or_default();
     let home = dirs::home_dir().unwrap_or_else(|| PathBuf::from("/"));

@@ -1,49 +1,53 @@
-//! Findings and thresholds: what a judgement is made of and what it is made by. Plain data; nothing
-//! here looks at a server.
+//! Findings, the result of a judgement, and the thresholds it uses. Plain data: nothing here observes a
+//! server.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How bad a finding is, from the best to the worst. What could not be looked at is worse than what
-/// is merely worth knowing, and not as bad as what is known to be wrong.
+/// The severity of a finding, in ascending order.
+///
+/// `UNKNOWN` ranks between `INFO` and `WARNING`: a check that could not be made is worse than a remark,
+/// and not as bad as a known problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum Severity {
+    /// The server has nothing that this check judges, such as a slot or an archive.
+    None,
     /// As it should be.
     Ok,
-    /// Worth knowing, and nothing to do.
+    /// Worth knowing; no action is needed.
     Info,
-    /// It could not be looked at.
+    /// The check could not be made.
     Unknown,
-    /// To be looked after.
+    /// A problem that needs attention.
     Warning,
-    /// To be looked after now.
+    /// A problem that needs attention at once.
     Critical,
 }
 
-/// From which values on something is how bad; it is so *above* each of them.
+/// The thresholds of one check. A level applies to values greater than it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Levels {
-    /// Worth knowing.
+    /// Values above it are `INFO`; without it, none are.
     pub info: Option<u64>,
-    /// To be looked after.
+    /// Values above it are `WARNING`.
     pub warning: u64,
-    /// To be looked after now.
+    /// Values above it are `CRITICAL`.
     pub critical: u64,
 }
 
-/// All levels that can be set. The defaults are those of `fixtures/sql/monitoring/alerts.sql`.
+/// The thresholds of all checks that have some. The defaults equal those of `fixtures/sql/monitoring/alerts.sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Bytes of WAL that a standby has not replayed.
     pub lag: Levels,
-    /// Bytes of WAL that a slot holds back.
+    /// Bytes of WAL that a slot retains.
     pub slot_retained: Levels,
-    /// WAL files that wait to be archived.
+    /// Number of WAL files that wait to be archived.
     pub archive_waiting: Levels,
-    /// How many transactions ago the oldest one was that somebody still holds on to.
+    /// Age of the oldest xmin, in transactions: what vacuum must keep since then.
     pub oldest_xmin: Levels,
 }
 
@@ -59,28 +63,28 @@ impl Default for Thresholds {
     }
 }
 
-/// What a server should be, where somebody says so.
+/// What the caller expects of a server. A field that is `None` is not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Should it be a standby, or a primary?
+    /// `true` expects a standby, `false` a primary.
     pub in_recovery: Option<bool>,
-    /// How many standbys should stream from it, at least?
+    /// The least number of standbys that stream from it.
     pub standbys: Option<u64>,
 }
 
-/// One thing that was judged. All are given, the good ones too: an alert clears by being good again.
+/// The result of one check. Good results are findings, too: an alert clears when its check is OK again.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was judged; the names do not change.
+    /// The name of the check. Names are stable: monitoring systems refer to them.
     pub name: &'static str,
-    /// Of which standby, slot or server.
+    /// The standby, slot or server that was judged, where there can be several.
     pub subject: Option<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The same for people.
+    /// The result as a sentence for people. Its wording may change.
     pub sentence: String,
-    /// The figure it was judged by, or that goes with it.
+    /// The figure that was judged, or that belongs to the result.
     pub figure: Option<Figure>,
 }
 
@@ -88,17 +92,17 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Figure {
-    /// What it is, without its unit.
+    /// The name, without the unit.
     pub name: &'static str,
-    /// How much.
+    /// The value, in `unit`.
     pub value: f64,
-    /// Of what.
+    /// The unit.
     pub unit: Unit,
-    /// What it was compared with.
+    /// The thresholds it was compared with, if any.
     pub levels: Option<Levels>,
 }
 
-/// Base units, as Prometheus wants them.
+/// The unit of a figure: a base unit, as Prometheus recommends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -111,12 +115,12 @@ pub enum Unit {
     Files,
     /// Transactions.
     Transactions,
-    /// A number of things, or yes (1) and no (0).
+    /// A number of things; or yes (1) and no (0).
     Count,
 }
 
 impl Levels {
-    /// How bad a value is.
+    /// Returns the severity of a value.
     pub fn judge(&self, value: u64) -> Severity {
         match value {
             value if value > self.critical => Severity::Critical,
@@ -130,6 +134,7 @@ impl Levels {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::None => "NONE",
             Self::Ok => "OK",
             Self::Info => "INFO",
             Self::Unknown => "UNKNOWN",
@@ -140,7 +145,7 @@ impl fmt::Display for Severity {
 }
 
 impl Finding {
-    /// A finding without a subject and without a figure.
+    /// Creates a finding without a subject and without a figure.
     pub fn new(name: &'static str, severity: Severity, sentence: impl Into<String>) -> Self {
         Self { name, subject: None, severity, sentence: sentence.into(), figure: None }
     }
@@ -154,7 +159,7 @@ impl Finding {
         self.with(name, value, unit, None)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what is above two to the 53 is far too much")]
+    #[expect(clippy::cast_precision_loss, reason = "figures stay below two to the 53")]
     pub(super) fn with(
         mut self,
         name: &'static str,
@@ -167,7 +172,7 @@ impl Finding {
     }
 }
 
-/// The worst of all.
+/// Returns the worst severity; `UNKNOWN` without a finding.
 pub fn worst(findings: &[Finding]) -> Severity {
     findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Unknown)
 }

@@ -1,19 +1,21 @@
-//! The judgement: an observation and thresholds in, findings out. It is pure and never asks a server:
-//! that is `observe.rs`.
+//! Turns an observation and thresholds into findings. Pure: `observe.rs` queries the server, this never
+//! does.
 
 use std::time::Duration;
 
-use super::finding::{Expected, Figure, Finding, Severity, Thresholds, Unit};
-use super::observation::{Archiver, Observation, Replay};
+use super::finding::{Expected, Figure, Finding, Levels, Severity, Thresholds, Unit};
+use super::observation::{Observation, Replay};
 use super::synchronous::Rule;
 use crate::record::reading::Reading;
 use crate::stat::rows::{Replication, Slot};
 use crate::wal::bytes_between;
 
-/// How long a walreceiver may be silent where `wal_receiver_timeout` is off.
+/// The longest silence of a walreceiver that is OK where `wal_receiver_timeout` is 0.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Judges everything that was seen.
+/// Judges every part of an observation, and returns one finding per check and subject.
+///
+/// A check that has nothing to judge on this server is [`Severity::None`].
 ///
 /// ```
 /// use replication_lab::health::{self, Expected, Observation, Severity, Thresholds};
@@ -27,14 +29,15 @@ pub fn judge(seen: &Observation, thresholds: &Thresholds, expected: Expected) ->
     if seen.sees_all {
         findings.extend(standbys(seen, thresholds));
         findings.push(number(seen, expected));
-        findings.extend((!seen.in_recovery).then(|| synchronous(seen)).flatten());
+        findings.extend((!seen.in_recovery).then(|| synchronous(seen)));
         findings.extend(receiver(seen));
     } else {
-        let sentence = "the role may not see replication: GRANT pg_monitor TO it";
+        let sentence = "the role lacks pg_monitor and sees no standbys and no walreceiver: \
+                        GRANT pg_monitor TO this role";
         findings.push(Finding::new("privileges", Severity::Unknown, sentence));
     }
-    findings.extend(seen.slots.iter().flat_map(|slot| of_slot(slot, thresholds)));
-    findings.extend(seen.archiver.iter().flat_map(|archiver| archiving(*archiver, thresholds)));
+    findings.extend(slots(seen, thresholds));
+    findings.extend(archiving(seen, thresholds));
     findings.extend(seen.replay.iter().flat_map(|replay| replaying(seen, *replay, thresholds)));
     findings.push(old_xmin(seen, thresholds));
     findings
@@ -48,14 +51,14 @@ fn role(seen: &Observation, expected: Expected) -> Finding {
     let finding = match expected.in_recovery.filter(|expected| *expected != seen.in_recovery) {
         None => Finding::new("role", Severity::Ok, format!("{is}{timeline}")),
         Some(other) => {
-            let sentence = format!("{is}{timeline}, and {} is expected", name(other));
+            let sentence = format!("{is}{timeline}, where {} is expected", name(other));
             Finding::new("role", Severity::Critical, sentence)
         }
     };
     finding.counting("is_replica", u64::from(seen.in_recovery), Unit::Count)
 }
 
-/// Those that follow this server: not a base backup, which is nobody's standby.
+/// The walsenders that serve a standby: a base backup has a walsender, too, and is none.
 fn followers(seen: &Observation) -> impl Iterator<Item = &Replication> {
     seen.standbys.iter().filter(|row| row.state != "backup")
 }
@@ -70,19 +73,26 @@ fn standbys(seen: &Observation, thresholds: &Thresholds) -> Vec<Finding> {
                     .as_ref()
                     .is_some_and(|name| is_named(name, &row.application_name))
         });
-        // Names need not be unique, and every figure must have one of its own.
+        // Several standbys may share an application_name, but Prometheus takes each label set once.
         let name = match same.count() {
             0 => row.application_name.clone(),
             before => format!("{} #{}", row.application_name, before + 1),
         };
         let streams = row.state == "streaming";
         let (severity, sentence) = match streams {
-            true => (Severity::Ok, format!("{name} streams")),
-            false => (Severity::Critical, format!("{name} does not stream: {}", row.state)),
+            true => (Severity::Ok, format!("standby {name} streams")),
+            false => {
+                let sentence =
+                    format!("standby {name} does not stream: its state is {:?}", row.state);
+                (Severity::Critical, sentence)
+            }
         };
         let streaming = Finding::new("streaming", severity, sentence).of(&name);
         findings.push(streaming.counting("standby_streaming", u64::from(streams), Unit::Count));
-        findings.extend(behind(row).map(|lag| lag_of(&name, lag, "standby_lag", thresholds)));
+        findings.extend(behind(row).map(|lag| {
+            let who = format!("standby {name}");
+            lag_of(&who, lag, "standby_lag", thresholds).of(&name)
+        }));
     }
     findings
 }
@@ -91,45 +101,76 @@ fn is_named(subject: &str, name: &str) -> bool {
     subject.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(" #"))
 }
 
-/// What a standby has not replayed, and a receiver of WAL that replays nothing has not written.
+/// The lag in bytes: WAL that a standby has not replayed. `pg_receivewal` replays nothing: there it is the
+/// WAL that it has not written.
 fn behind(row: &Replication) -> Option<u64> {
     row.lag().or_else(|| Some(bytes_between(row.write_lsn?, row.own_lsn?)))
 }
 
-fn lag_of(name: &str, lag: u64, figure: &'static str, thresholds: &Thresholds) -> Finding {
+fn lag_of(who: &str, lag: u64, figure: &'static str, thresholds: &Thresholds) -> Finding {
     let (severity, levels) = (thresholds.lag.judge(lag), Some(thresholds.lag));
-    let sentence = format!("{name} is {} behind", Reading::Bytes(lag));
-    Finding::new("lag", severity, sentence).of(name).with(figure, lag, Unit::Bytes, levels)
+    let sentence = format!("{who} is {} behind", Reading::Bytes(lag));
+    let sentence =
+        sentence + &above(severity, thresholds.lag, |level| Reading::Bytes(level).to_string());
+    Finding::new("lag", severity, sentence).with(figure, lag, Unit::Bytes, levels)
+}
+
+/// Says which level a value is above; empty where it is above none.
+fn above(severity: Severity, levels: Levels, shown: impl Fn(u64) -> String) -> String {
+    let level = match severity {
+        Severity::Info => levels.info,
+        Severity::Warning => Some(levels.warning),
+        Severity::Critical => Some(levels.critical),
+        Severity::None | Severity::Ok | Severity::Unknown => None,
+    };
+    level.map_or_else(String::new, |level| {
+        format!(", above the {severity} level of {}", shown(level))
+    })
 }
 
 fn number(seen: &Observation, expected: Expected) -> Finding {
     let streaming = followers(seen).filter(|row| row.state == "streaming").count() as u64;
     let finding = match expected.standbys.filter(|expected| streaming < *expected) {
+        None if streaming == 0 && expected.standbys.is_none() => {
+            let sentence = "no standby streams from this server, and none is expected";
+            Finding::new("standbys", Severity::None, sentence)
+        }
         None => {
             Finding::new("standbys", Severity::Ok, format!("standbys that stream: {streaming}"))
         }
         Some(more) => {
-            let sentence = format!("standbys that stream: {streaming}, and {more} are expected");
+            let sentence = format!("standbys that stream: {streaming}, where {more} are expected");
             Finding::new("standbys", Severity::Critical, sentence)
         }
     };
     finding.counting("standbys_streaming", streaming, Unit::Count)
 }
 
+fn slots(seen: &Observation, thresholds: &Thresholds) -> Vec<Finding> {
+    if seen.slots.is_empty() {
+        let sentence = "this server has no replication slot";
+        return vec![Finding::new("slot_active", Severity::None, sentence)];
+    }
+    seen.slots.iter().flat_map(|slot| of_slot(slot, thresholds)).collect()
+}
+
 fn of_slot(slot: &Slot, thresholds: &Thresholds) -> Vec<Finding> {
     let name = slot.slot_name.as_str();
-    // A standby's copy of its primary's slot is used by nobody until a promotion.
-    let (severity, used) = match slot.active || slot.synced {
-        true => (Severity::Ok, "is in use"),
-        false => (Severity::Warning, "is used by nobody"),
+    // From 17 on a standby can have synchronized copies of its primary's slots: inactive until a promotion.
+    let (severity, state) = match (slot.active, slot.synced) {
+        (true, _) => (Severity::Ok, "is active"),
+        (false, true) => (Severity::Ok, "is synchronized from the primary"),
+        (false, false) => (Severity::Warning, "is inactive"),
     };
-    let active = Finding::new("slot_active", severity, format!("slot {name} {used}")).of(name);
+    let active = Finding::new("slot_active", severity, format!("slot {name} {state}")).of(name);
     let mut findings = vec![active.counting("slot_active", u64::from(slot.active), Unit::Count)];
     if let Some(status) = &slot.wal_status {
         let (severity, means) = match status.as_str() {
-            "unreserved" => (Severity::Critical, "the next checkpoint may take its WAL away"),
-            "lost" => (Severity::Critical, "its standby must be made anew"),
-            _ => (Severity::Ok, "its WAL is there"),
+            "unreserved" => {
+                (Severity::Critical, "the next checkpoint may remove WAL that it retains")
+            }
+            "lost" => (Severity::Critical, "its standby must be rebuilt or fed from a WAL archive"),
+            _ => (Severity::Ok, "the WAL that it retains is available"),
         };
         let sentence = format!("slot {name} is {status}: {means}");
         findings.push(Finding::new("slot_wal", severity, sentence).of(name));
@@ -137,39 +178,53 @@ fn of_slot(slot: &Slot, thresholds: &Thresholds) -> Vec<Finding> {
     findings.extend(slot.retained().map(|bytes| {
         let (severity, levels) =
             (thresholds.slot_retained.judge(bytes), Some(thresholds.slot_retained));
-        let sentence = format!("slot {name} holds {} of WAL", Reading::Bytes(bytes));
+        let sentence = format!("slot {name} retains {} of WAL", Reading::Bytes(bytes));
+        let shown = |level| Reading::Bytes(level).to_string();
+        let sentence = sentence + &above(severity, thresholds.slot_retained, shown);
         let finding = Finding::new("slot_retained", severity, sentence).of(name);
         finding.with("slot_retained", bytes, Unit::Bytes, levels)
     }));
     findings
 }
 
-fn synchronous(seen: &Observation) -> Option<Finding> {
-    let rule = Rule::read(&seen.synchronous)?;
+fn synchronous(seen: &Observation) -> Finding {
+    let Some(rule) = Rule::read(&seen.synchronous) else {
+        let sentence = "synchronous_standby_names is empty: commits wait for no standby";
+        return Finding::new("synchronous", Severity::None, sentence);
+    };
     let counts = followers(seen).filter(|row| {
         row.state == "streaming" && ["sync", "quorum"].contains(&row.sync_state.as_str())
     });
     let there = counts.count() as u64;
     let (severity, means) = match there >= rule.needed {
-        true => (Severity::Ok, "commits are confirmed"),
-        false => (Severity::Critical, "commits wait"),
+        true => (Severity::Ok, "enough to confirm a commit"),
+        false => (Severity::Critical, "commits that need their confirmation wait"),
     };
-    let sentence = format!("synchronous standbys: {there} of {}: {means}", rule.needed);
+    let sentence = format!(
+        "synchronous standbys that stream: {there}, where the rule requires {}: {means}",
+        rule.needed
+    );
     let finding = Finding::new("synchronous", severity, sentence);
-    Some(finding.counting("synchronous_standbys", there, Unit::Count))
+    finding.counting("synchronous_standbys", there, Unit::Count)
 }
 
-fn archiving(archiver: Archiver, thresholds: &Thresholds) -> Vec<Finding> {
+fn archiving(seen: &Observation, thresholds: &Thresholds) -> Vec<Finding> {
+    let Some(archiver) = seen.archiver else {
+        let sentence = "this server does not archive WAL";
+        return vec![Finding::new("archiver", Severity::None, sentence)];
+    };
     let (severity, sentence) = match archiver.failing {
-        true => (Severity::Warning, "the archiver's last try failed"),
-        false => (Severity::Ok, "the archiver does not fail"),
+        true => (Severity::Warning, "the last attempt to archive a WAL file failed"),
+        false => (Severity::Ok, "no attempt to archive has failed since the last success"),
     };
     let failing = Finding::new("archiver", severity, sentence);
     let failing = failing.counting("archiver_failing", u64::from(archiver.failing), Unit::Count);
     let waiting = archiver.waiting.map(|files| {
         let levels = thresholds.archive_waiting;
-        let sentence = format!("WAL files that wait for the archiver: {files}");
-        Finding::new("archive_waiting", levels.judge(files), sentence).with(
+        let severity = levels.judge(files);
+        let sentence = format!("WAL files that wait to be archived: {files}");
+        let sentence = sentence + &above(severity, levels, |level| level.to_string());
+        Finding::new("archive_waiting", severity, sentence).with(
             "archive_waiting",
             files,
             Unit::Files,
@@ -179,13 +234,21 @@ fn archiving(archiver: Archiver, thresholds: &Thresholds) -> Vec<Finding> {
     [Some(failing), waiting].into_iter().flatten().collect()
 }
 
-/// A standby's receiver. That what was received is replayed says nothing when nothing is received.
+/// Judges the walreceiver by its state and by its last message: a standby that receives nothing has
+/// replayed all that it received, and shows no lag.
 fn receiver(seen: &Observation) -> Option<Finding> {
     let replay = seen.replay?;
     let Some(receiver) = &seen.receiver else {
         return Some(match replay.has_upstream {
-            true => Finding::new("receiver", Severity::Critical, "there is no walreceiver"),
-            false => Finding::new("receiver", Severity::Info, "it streams from nobody"),
+            true => {
+                let sentence = "no walreceiver runs, although primary_conninfo names an upstream";
+                Finding::new("receiver", Severity::Critical, sentence)
+            }
+            false => {
+                let sentence = "primary_conninfo is empty: this standby does not stream, and can only \
+                                replay WAL from an archive";
+                Finding::new("receiver", Severity::Info, sentence)
+            }
         });
     };
     let silence = receiver.silence.unwrap_or_default();
@@ -194,9 +257,12 @@ fn receiver(seen: &Observation) -> Option<Finding> {
         ("streaming", false) => (Severity::Ok, "the walreceiver streams".to_owned()),
         ("streaming", true) => (
             Severity::Critical,
-            format!("the walreceiver has heard nothing for {:.1} s", silence.as_secs_f64()),
+            format!("the walreceiver has received no message for {:.1} s", silence.as_secs_f64()),
         ),
-        (status, _) => (Severity::Critical, format!("the walreceiver does not stream: {status}")),
+        (status, _) => (
+            Severity::Critical,
+            format!("the walreceiver does not stream: its status is {status:?}"),
+        ),
     };
     let mut finding = Finding::new("receiver", severity, sentence);
     finding.figure = receiver.silence.map(|silence| Figure {
@@ -211,14 +277,14 @@ fn receiver(seen: &Observation) -> Option<Finding> {
 fn replaying(seen: &Observation, replay: Replay, thresholds: &Thresholds) -> Vec<Finding> {
     let (severity, sentence) = match replay.paused {
         true => (Severity::Warning, "replay is paused"),
-        false => (Severity::Ok, "replay goes on"),
+        false => (Severity::Ok, "replay is not paused"),
     };
     let paused = Finding::new("replay_paused", severity, sentence);
     let paused = paused.counting("replay_paused", u64::from(replay.paused), Unit::Count);
     let end = seen.receiver.as_ref().and_then(|receiver| receiver.latest_end).max(replay.received);
     let lag = end.zip(replay.replayed).map(|(end, replayed)| {
         let lag = bytes_between(replayed, end);
-        Finding { subject: None, ..lag_of("it", lag, "replay_lag", thresholds) }
+        lag_of("this standby", lag, "replay_lag", thresholds)
     });
     [Some(paused), lag].into_iter().flatten().collect()
 }
@@ -227,10 +293,12 @@ fn old_xmin(seen: &Observation, thresholds: &Thresholds) -> Finding {
     let levels = thresholds.oldest_xmin;
     let (sentence, age) = match &seen.oldest_xmin {
         Some((holder, age)) => {
-            (format!("{holder} holds on to what was {age} transactions ago"), *age)
+            (format!("{holder} holds back vacuum: its xmin is {age} transactions old"), *age)
         }
-        None => ("nobody holds on to a transaction".to_owned(), 0),
+        None => ("no session, slot or prepared transaction holds back vacuum".to_owned(), 0),
     };
-    let finding = Finding::new("oldest_xmin", levels.judge(age), sentence);
+    let severity = levels.judge(age);
+    let sentence = sentence + &above(severity, levels, |level| level.to_string());
+    let finding = Finding::new("oldest_xmin", severity, sentence);
     finding.with("oldest_xmin", age, Unit::Transactions, Some(levels))
 }

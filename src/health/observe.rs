@@ -1,5 +1,5 @@
-//! Looking at a server for the judgement of `judge.rs`: any server from 13 on, of either role, with
-//! a role that has `pg_monitor` and nothing else. One read-only transaction; it never writes, waits or
+//! Queries a server's replication views for `judge.rs`: any server from 13 on, primary or standby, with a
+//! role that has `pg_monitor` and nothing else. One read-only transaction; it never writes, waits or
 //! judges.
 
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::stat;
 
-/// A pooler may give the connection to somebody else afterwards: nothing is set beyond the transaction.
-/// And a server that lost its client must not go on for it.
+/// Begins the transaction. Settings are local to it, because a pooler may give the connection to another
+/// client afterwards; the timeouts end it on a server that has lost this client.
 const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; \
      SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
@@ -22,7 +22,7 @@ const SERVER: &str = "SELECT pg_is_in_recovery() AS in_recovery, \
      current_setting('synchronous_standby_names') AS synchronous, \
      current_setting('archive_mode') AS archive_mode";
 
-/// The last failure is as old as it is while it goes on: a try that works is later.
+/// Archiving is failing while the last failure is newer than the last success.
 const ARCHIVER: &str = "SELECT last_failed_time IS NOT NULL \
      AND (last_archived_time IS NULL OR last_failed_time > last_archived_time) AS failing, \
      CASE WHEN has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE') THEN \
@@ -40,7 +40,7 @@ const RECEIVER: &str = "SELECT coalesce(status, '') AS status, latest_end_lsn, \
      extract(epoch FROM current_setting('wal_receiver_timeout')::interval)::float8 AS timeout \
      FROM pg_stat_wal_receiver";
 
-/// Vacuum ignores what autovacuum and other vacuums hold.
+/// The oldest xmin and its holder. Autovacuum workers are left out: vacuum ignores their xmin.
 const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
      SELECT 'slot ' || slot_name, greatest(age(xmin), age(catalog_xmin)) FROM pg_replication_slots \
      UNION ALL SELECT 'prepared transaction ' || gid, age(transaction) FROM pg_prepared_xacts \
@@ -49,7 +49,7 @@ const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
          AND backend_type IS DISTINCT FROM 'autovacuum worker' \
      ) AS held (holder, xmin_age) WHERE xmin_age IS NOT NULL ORDER BY xmin_age DESC, holder LIMIT 1";
 
-/// Looks at everything that [`judge`](super::judge()) judges.
+/// Queries everything that [`judge`](super::judge()) judges, in one read-only transaction.
 ///
 /// ```no_run
 /// # async fn example(session: &replication_lab::Session) -> replication_lab::Result<()> {
@@ -61,7 +61,7 @@ const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
 ///
 /// # Errors
 ///
-/// The connection broke, or the role may not even look at what everybody may.
+/// The connection broke, the server refused a query, or a query took longer than 60 s.
 pub async fn observe(session: &Session) -> Result<Observation> {
     session.run_unrecorded(BEGIN).await?;
     let seen = look(session).await;
@@ -104,7 +104,7 @@ async fn replay(session: &Session) -> Result<Option<Replay>> {
         received: read(row, REPLAY, "received")?,
         replayed: read(row, REPLAY, "replayed")?,
         paused: read(row, REPLAY, "paused")?,
-        // Those who may not see whom it follows are told that there is somebody.
+        // A role without pg_read_all_settings sees no row for primary_conninfo: this counts as set.
         has_upstream: read(row, REPLAY, "has_upstream")?,
     }))
 }

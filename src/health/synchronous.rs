@@ -1,19 +1,19 @@
-//! `synchronous_standby_names`, as far as a count needs it: how many standbys must confirm. It never
-//! decides which ones: the server says so in `sync_state`.
+//! Reads from `synchronous_standby_names` how many standbys must confirm a commit. It never decides which
+//! ones: the server shows that in `sync_state`.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The rule of who must confirm a commit (manual: `synchronous_standby_names`).
+/// The number of confirmations that a commit needs (manual: `synchronous_standby_names`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// How many standbys must.
+    /// Number of standbys that must confirm.
     pub(super) needed: u64,
 }
 
 impl Rule {
-    /// Reads a value that the server has accepted; an empty one is no rule.
+    /// Reads a value that the server has accepted; returns `None` for an empty one.
     pub(super) fn read(names: &str) -> Option<Self> {
         static NUMBER: LazyLock<Option<Regex>> =
             LazyLock::new(|| Regex::new(r"^\s*(?:[A-Za-z]+\s*)?(\d+)\s*\(").ok());

@@ -1,4 +1,4 @@
-//! The judgement, on values: every alert comes and goes, and nothing else does.
+//! The judgement, on values: every alert is raised and cleared, and no other is raised.
 
 use std::time::Duration;
 
@@ -57,14 +57,14 @@ fn all(seen: &Observation) -> Vec<Finding> {
     judge(seen, &Thresholds::default(), Expected::default())
 }
 
-/// What is not as it should be, by name.
+/// The findings worse than OK, by name.
 fn alerts(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
-    let bad = findings.iter().filter(|finding| finding.severity != Severity::Ok);
+    let bad = findings.iter().filter(|finding| finding.severity > Severity::Ok);
     bad.map(|finding| (finding.name, finding.severity)).collect()
 }
 
 #[test]
-fn a_level_is_passed_by_what_is_above_it() {
+fn a_level_applies_to_greater_values() {
     let levels = Thresholds::default().lag;
     for (bytes, severity) in [
         (1_000_000, Severity::Ok),
@@ -81,7 +81,7 @@ fn a_level_is_passed_by_what_is_above_it() {
 }
 
 #[test]
-fn who_does_not_stream_is_critical_and_a_backup_is_nobody() {
+fn a_standby_that_does_not_stream_is_critical_and_a_base_backup_is_no_standby() {
     for state in ["startup", "catchup", "stopping", ""] {
         let findings = all(&primary(vec![row("a", state, 9, None)]));
         assert_eq!(alerts(&findings), [("streaming", Severity::Critical)], "{state}");
@@ -91,7 +91,7 @@ fn who_does_not_stream_is_critical_and_a_backup_is_nobody() {
 }
 
 #[test]
-fn two_of_one_name_have_figures_of_their_own() {
+fn two_standbys_of_one_name_have_separate_figures() {
     let twins = ["w", "w", "w2"].map(|name| row(name, "streaming", 9, Some(9)));
     let findings = all(&primary(twins.to_vec()));
     let lag = findings.iter().filter(|finding| finding.name == "lag");
@@ -100,7 +100,7 @@ fn two_of_one_name_have_figures_of_their_own() {
 }
 
 #[test]
-fn what_is_expected_and_not_there_is_critical() {
+fn an_expectation_that_is_not_met_is_critical() {
     let seen = primary(vec![row("a", "streaming", 9, Some(9))]);
     let expecting = |in_recovery, standbys| {
         alerts(&judge(&seen, &Thresholds::default(), Expected { in_recovery, standbys }))
@@ -111,7 +111,7 @@ fn what_is_expected_and_not_there_is_critical() {
 }
 
 #[test]
-fn a_slot_is_idle_in_danger_or_lost() {
+fn a_slot_is_inactive_unreserved_or_lost() {
     for (seen, expected) in [
         (slot(true, "reserved"), vec![]),
         (slot(true, "extended"), vec![]),
@@ -136,7 +136,7 @@ fn a_slot_is_idle_in_danger_or_lost() {
 }
 
 #[test]
-fn a_rule_that_nobody_fulfils_makes_commits_wait() {
+fn a_rule_without_enough_standbys_is_critical() {
     let sync = Replication { sync_state: "sync".into(), ..row("a", "streaming", 9, Some(9)) };
     let starting = Replication { state: "startup".into(), ..sync.clone() };
     let under = |names: &str, rows| {
@@ -144,7 +144,7 @@ fn a_rule_that_nobody_fulfils_makes_commits_wait() {
         let findings = all(&seen);
         findings.iter().find(|one| one.name == "synchronous").map(|one| one.severity)
     };
-    assert_eq!(under("", vec![]), None);
+    assert_eq!(under("", vec![]), Some(Severity::None));
     assert_eq!(under("a", vec![sync.clone()]), Some(Severity::Ok));
     assert_eq!(under("FIRST 2 (a, b)", vec![sync.clone()]), Some(Severity::Critical));
     assert_eq!(under("a", vec![starting]), Some(Severity::Critical));
@@ -166,7 +166,7 @@ fn an_archiver_fails_or_is_late() {
 }
 
 #[test]
-fn a_standby_that_hears_nothing_is_not_up_to_date() {
+fn a_silent_walreceiver_is_critical() {
     let replay = Replay {
         received: Some(Lsn::from(50)),
         replayed: Some(Lsn::from(50)),
@@ -189,7 +189,7 @@ fn a_standby_that_hears_nothing_is_not_up_to_date() {
 }
 
 #[test]
-fn a_standby_is_behind_what_its_upstream_said_and_not_only_what_came() {
+fn lag_counts_from_the_upstreams_last_message() {
     let at = |received, replayed| Replay {
         received: Some(Lsn::from(received)),
         replayed: Some(Lsn::from(replayed)),
@@ -206,18 +206,41 @@ fn a_standby_is_behind_what_its_upstream_said_and_not_only_what_came() {
 }
 
 #[test]
-fn a_role_that_may_not_look_knows_nothing() {
+fn a_role_without_pg_monitor_is_unknown() {
     let seen = Observation { sees_all: false, ..primary(vec![row("a", "", 9, None)]) };
     assert_eq!(alerts(&all(&seen)), [("privileges", Severity::Unknown)]);
 }
 
 #[test]
-fn an_old_transaction_is_told_with_its_holder() {
+fn an_old_xmin_names_its_holder_and_its_level() {
     let seen = Observation {
         oldest_xmin: Some(("slot s1".to_owned(), 10_000_001)),
         ..primary(Vec::new())
     };
     let findings = all(&seen);
     assert_eq!(alerts(&findings), [("oldest_xmin", Severity::Warning)]);
-    assert!(findings.iter().any(|finding| finding.sentence.starts_with("slot s1 holds on")));
+    let sentence = "slot s1 holds back vacuum: its xmin is 10000001 transactions old, above the WARNING \
+                    level of 10000000";
+    assert!(findings.iter().any(|finding| finding.sentence == sentence), "{findings:?}");
+}
+
+#[test]
+fn a_check_without_anything_to_judge_is_none() {
+    let none = |seen: &Observation, expected| -> Vec<&'static str> {
+        let findings = judge(seen, &Thresholds::default(), expected);
+        let none = findings.iter().filter(|finding| finding.severity == Severity::None);
+        none.map(|finding| finding.name).collect()
+    };
+    let lonely = primary(Vec::new());
+    let all = ["standbys", "synchronous", "slot_active", "archiver"];
+    assert_eq!(none(&lonely, Expected::default()), all);
+    let expected = Expected { standbys: Some(0), ..Expected::default() };
+    assert_eq!(none(&lonely, expected), ["synchronous", "slot_active", "archiver"]);
+    let full = Observation {
+        synchronous: "a".into(),
+        slots: vec![slot(true, "reserved")],
+        archiver: Some(Archiver::default()),
+        ..primary(vec![row("a", "streaming", 9, Some(9))])
+    };
+    assert_eq!(none(&full, Expected::default()), [""; 0]);
 }

@@ -1,5 +1,5 @@
-//! `lab check` as monitoring systems run it: its output and its exit code. Method: it is run, against
-//! servers that are well, unwell, unreachable, or no servers at all.
+//! `lab check` as monitoring systems run it: its output and its exit code. Method: run the program against
+//! healthy, unhealthy and unreachable servers, and against one that is not PostgreSQL.
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -22,8 +22,8 @@ use crate::support::{Outcome, directory, lab, within_deadline};
 const PASSWORD: &str = "look-and-see";
 const ROLE: &str = "CREATE ROLE monitor LOGIN PASSWORD 'look-and-see' IN ROLE pg_monitor";
 
-/// Every state of a pair that a person gets up for, from both ends. Method: bring each about, run the
-/// check, and undo it where it can be.
+/// A pair is judged by its state, from both ends. Method: cause each alert, run the check, and undo what
+/// can be undone.
 #[test]
 fn a_pair_is_judged_by_its_state() {
     within_deadline(async move {
@@ -44,42 +44,46 @@ fn a_pair_is_judged_by_its_state() {
             &["REPLICATION WARNING - replay is paused | ", "'replay_paused'=1"],
         );
         reader.run("SELECT pg_wal_replay_resume()").await?;
-        says(&down.check(&[])?, 0, &["replay goes on"]);
+        says(&down.check(&[])?, 0, &["replay is not paused"]);
 
         drop(reader);
         standby.stop(Shutdown::Fast).await?;
         wait_for_idle_slot(&writer).await?;
-        says(&up.check(&[])?, 1, &["REPLICATION WARNING - slot standby1 is used by nobody | "]);
+        says(&up.check(&[])?, 1, &["REPLICATION WARNING - slot standby1 is inactive | "]);
         says(
             &up.check(&["--standbys", "1"])?,
             2,
             &[
-                "REPLICATION CRITICAL - standbys that stream: 0, and 1 are expected; slot standby1 is used",
+                "REPLICATION CRITICAL - standbys that stream: 0, where 1 are expected; slot standby1 is inactive",
             ],
         );
         says(&down.check(&[])?, 2, &["REPLICATION CRITICAL - "]);
         lose_the_slot(&writer).await?;
-        says(&up.check(&[])?, 2, &["slot standby1 is lost: its standby must be made anew"]);
+        says(
+            &up.check(&[])?,
+            2,
+            &["slot standby1 is lost: its standby must be rebuilt or fed from a WAL archive"],
+        );
         Ok(pair.stop().await?)
     });
 }
 
-/// Whoever cannot be asked is told apart: by the exit code, in one line, within the deadline, and
-/// without a password.
+/// A server that cannot be judged is reported with its cause: by the exit code, in one line, within the
+/// deadline, and without a password.
 #[test]
-fn who_cannot_be_asked_is_told() {
+fn a_server_that_cannot_be_judged_is_reported() {
     within_deadline(async move {
         let alone = Topology::alone().start().await?;
         alone.primary().session().await?.run(ROLE).await?;
         let front = Front::of(alone.primary()).await?;
-        a_password_comes_from_where_it_should(&front)?;
-        // A port that is taken, and where nobody listens.
+        a_password_is_found(&front)?;
+        // A port that is bound, so that no other program gets it, and refuses connections.
         let closed = TcpSocket::new_v4()?;
         closed.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let dead = closed.local_addr()?.port();
-        let nobody = format!("host=127.0.0.1 port={dead} user=monitor");
+        let refusing = format!("host=127.0.0.1 port={dead} user=monitor");
         says(
-            &check_of(&nobody, &[]).output()?,
+            &check_of(&refusing, &[]).output()?,
             2,
             &["CRITICAL - connecting to 127.0.0.1:", "refused"],
         );
@@ -94,21 +98,21 @@ fn who_cannot_be_asked_is_told() {
         says(
             &check_of(&string, &[]).output()?,
             3,
-            &["is no PostgreSQL: it says \"HTTP/1.1 400 Bad Request\""],
+            &["this is not a PostgreSQL server, it answers \"HTTP/1.1 400 Bad Request\""],
         );
         says(
             &check_of("host=h hots=secret", &[]).output()?,
             3,
-            &["the connection string is not understood", "hots"],
+            &["reading the connection string: ", "hots"],
         );
-        says(&check_of("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is no size"]);
+        says(&check_of("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is not a size"]);
 
         let cut = front.link.cut();
         let began = Instant::now();
         says(
             &front.check(&["--timeout", "1"])?,
             2,
-            &["CRITICAL - no answer from 127.0.0.1:", "within 1.0 s"],
+            &["CRITICAL - connecting to 127.0.0.1:", "no answer within 1.0 s"],
         );
         assert!(
             began.elapsed() >= Duration::from_secs(1),
@@ -118,10 +122,10 @@ fn who_cannot_be_asked_is_told() {
         drop(cut);
         says(&front.check(&[])?, 0, &["REPLICATION OK"]);
         let holder = alone.primary().session().await?;
-        // The first keeps everybody from connecting, the second one from looking.
+        // A lock on the first view stops every new connection, a lock on the second one the queries.
         for (view, part) in [
-            ("pg_replication_slots", "takes connections and says nothing"),
-            ("pg_stat_wal_receiver", "does not answer any more"),
+            ("pg_replication_slots", "the server accepts connections and does not answer"),
+            ("pg_stat_wal_receiver", "no answer within the time of the check"),
         ] {
             holder.run(&format!("BEGIN; LOCK TABLE {view} IN ACCESS EXCLUSIVE MODE")).await?;
             says(&front.check(&["--timeout", "1"])?, 2, &[part]);
@@ -133,14 +137,14 @@ fn who_cannot_be_asked_is_told() {
     });
 }
 
-/// TLS as libpq has it: who asks for none is told what helps, and a certificate is believed as far as
-/// `sslmode` says. Method: a server that takes connections over TLS only, with a certificate that signs
-/// for itself, as the manual makes them.
+/// TLS works as in libpq: a refused connection names the remedy, and a certificate is verified as far as
+/// `sslmode` requires. Method: a server that accepts connections over TLS only, with a self-signed
+/// certificate, as in the manual's example.
 #[test]
 fn tls_is_used_and_certificates_are_verified() {
     within_deadline(async move {
         let site = Site::choose(&Settings::from_env()?).await?;
-        // An address of this test's own: a local server listens on its usual port there.
+        // A loopback address that only this test uses: a local server listens on its default port there.
         let [_, _, a, b] = std::process::id().to_be_bytes();
         let own = Ipv4Addr::new(127, 77, a.max(1), b.max(1));
         let address = if site.kind() == "local" { own.to_string() } else { "*".to_owned() };
@@ -173,7 +177,7 @@ fn tls_is_used_and_certificates_are_verified() {
         says(&check("sslmode=verify-full")?, 3, &["there is no root certificate", "sslrootcert="]);
         says(&check("sslrootcert=system")?, 3, &["invalid peer certificate: UnknownIssuer"]);
 
-        // The same key holder, another name; and a stranger's.
+        // A root that did not sign the server's certificate; then a certificate with another name.
         std::fs::write(&root, &wrong.0)?;
         says(
             &check(&format!("sslmode=require {with_root}"))?,
@@ -187,16 +191,18 @@ fn tls_is_used_and_certificates_are_verified() {
     });
 }
 
-/// Both ends of it, in every format.
+/// A healthy pair is OK from both ends, in every format.
 fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
     says(
         &up.check(&["--expect", "primary", "--standbys", "1"])?,
         0,
         &[
             "REPLICATION OK - a primary on timeline 1; standbys that stream: 1 | ",
+            "\nNONE     synchronous: synchronous_standby_names is empty: commits wait for no standby\n",
+            "\nNONE     archiver: this server does not archive WAL\n",
             "'standby_lag standby1'=0B;10000000;100000000;0",
             "'slot_active standby1'=1;;;0",
-            "\nOK       slot_wal: slot standby1 is reserved: its WAL is there\n",
+            "\nOK       slot_wal: slot standby1 is reserved: the WAL that it retains is available\n",
         ],
     );
     says(
@@ -208,7 +214,11 @@ fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
             "'replay_lag'=0B;10000000;100000000;0",
         ],
     );
-    says(&down.check(&["--expect", "primary"])?, 2, &["a standby on timeline 1, and a primary"]);
+    says(
+        &down.check(&["--expect", "primary"])?,
+        2,
+        &["a standby on timeline 1, where a primary is expected"],
+    );
     says(
         &up.check(&["--format", "prometheus"])?,
         0,
@@ -228,8 +238,8 @@ fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
     Ok(())
 }
 
-/// From the variable, the string or a file that nobody else can read.
-fn a_password_comes_from_where_it_should(front: &Front) -> Outcome {
+/// The password comes from the variable, the string, or a file that only its owner can read.
+fn a_password_is_found(front: &Front) -> Outcome {
     let home = directory();
     says(
         &check_of(&front.string(), &[]).env("PGPASSWORD", "a-secret").output()?,
@@ -253,11 +263,15 @@ fn a_password_comes_from_where_it_should(front: &Front) -> Outcome {
     };
     says(&with_file().output()?, 0, &["REPLICATION OK"]);
     std::fs::set_permissions(&file, Permissions::from_mode(0o644))?;
-    says(&with_file().output()?, 3, &["password missing; the password file", "chmod 600"]);
+    says(
+        &with_file().output()?,
+        3,
+        &["password missing; set PGPASSWORD", "; the password file ", "chmod 600"],
+    );
     Ok(())
 }
 
-/// A server behind a relay, so that it has a port and a network that can be cut.
+/// A server behind a relay, which gives it a port and a network that can be cut.
 struct Front {
     link: Link,
 }
@@ -287,7 +301,7 @@ fn check_of(string: &str, options: &[&str]) -> Command {
     command
 }
 
-/// Asserts the exit code, and what is said where a monitoring system reads it.
+/// Asserts the exit code, and that the standard output contains these parts and no password.
 #[track_caller]
 fn says(ran: &Output, code: i32, parts: &[&str]) {
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
@@ -313,7 +327,7 @@ fn stranger() -> Outcome<u16> {
     Ok(port)
 }
 
-/// A certificate that signs for itself, and its key, as PEM.
+/// Makes a self-signed certificate and its key, as PEM.
 fn certificate(names: &[&str]) -> Outcome<(String, String)> {
     let mut parameters =
         CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
@@ -322,7 +336,7 @@ fn certificate(names: &[&str]) -> Outcome<(String, String)> {
     Ok((parameters.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
-/// Lets a server take the monitor's connections over TLS only, with this certificate.
+/// Restarts a server with this certificate, and lets the role monitor connect over TLS only.
 async fn serve(node: &Node, (certificate, key): &(String, String)) -> Result<()> {
     node.session_unrecorded().await?.run("ALTER SYSTEM SET ssl = on").await?;
     node.stop(Shutdown::Fast).await?;
@@ -336,7 +350,7 @@ async fn serve(node: &Node, (certificate, key): &(String, String)) -> Result<()>
 }
 
 async fn wait_for_idle_slot(writer: &Session) -> Result<()> {
-    until("nobody uses the slot", PATIENCE, || async {
+    until("the slot is inactive", PATIENCE, || async {
         let slot = stat::slot(writer, "standby1").await?;
         let busy = Seen::NotYet(format!("{slot:?}"));
         Ok(if slot.active { busy } else { Seen::Done(()) })
@@ -344,7 +358,7 @@ async fn wait_for_idle_slot(writer: &Session) -> Result<()> {
     .await
 }
 
-/// Fills WAL files, and makes checkpoints, until the slot is beyond its limit.
+/// Fills WAL segments and makes checkpoints until the slot is lost.
 async fn lose_the_slot(writer: &Session) -> Result<()> {
     until("the slot is lost", PATIENCE, || async {
         for _ in 0..3 {

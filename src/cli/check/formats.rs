@@ -1,5 +1,5 @@
-//! What was found, for monitoring systems: a plugin's output for Nagios, text for Prometheus, JSON.
-//! It is pure, and decides nothing.
+//! Renders the findings for monitoring systems: plugin output for Nagios, text for Prometheus, JSON. Pure:
+//! it judges nothing.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,30 +9,30 @@ use serde_json::json;
 
 use crate::health::finding::{Figure, Finding, Severity, Unit, worst};
 
-/// How the result is written.
+/// The output format.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Format {
     /// A status line with performance data, then one line for each finding (Nagios, Icinga, …)
     Nagios,
     /// Text in Prometheus's exposition format, for a textfile collector
     Prometheus,
-    /// One object
+    /// One JSON object
     Json,
 }
 
-/// What a check came to.
+/// The result of a check.
 pub(super) struct Report {
-    /// The server that was looked at; nothing where none was reached.
+    /// The server that was judged; `None` where none was reached.
     pub(super) server: Option<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) took: Duration,
 }
 
 impl Report {
-    /// The exit code of a Nagios plugin.
+    /// Returns the exit code of a Nagios plugin.
     pub(super) fn exit_code(&self) -> u8 {
         match worst(&self.findings) {
-            Severity::Ok | Severity::Info => 0,
+            Severity::None | Severity::Ok | Severity::Info => 0,
             Severity::Warning => 1,
             Severity::Critical => 2,
             Severity::Unknown => 3,
@@ -47,29 +47,32 @@ impl Report {
         }
     }
 
-    /// Nagios knows no INFO.
+    /// Returns the worst severity that Nagios knows: it has neither NONE nor INFO.
     fn state(&self) -> Severity {
         match worst(&self.findings) {
-            Severity::Info => Severity::Ok,
+            Severity::None | Severity::Info => Severity::Ok,
             other => other,
         }
     }
 
     fn nagios(&self) -> String {
-        let is_told = |finding: &&Finding| match worst(&self.findings) {
-            Severity::Ok => ["role", "standbys", "receiver"].contains(&finding.name),
-            _ => finding.severity != Severity::Ok,
+        // The status line: all problems, or the state of replication where there is none.
+        let is_shown = |finding: &&Finding| match worst(&self.findings) {
+            Severity::None | Severity::Ok => {
+                ["role", "standbys", "receiver"].contains(&finding.name)
+            }
+            _ => finding.severity > Severity::Ok,
         };
-        let mut told: Vec<_> = self.findings.iter().filter(is_told).collect();
-        told.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let told: Vec<_> = told.iter().map(|finding| one_line(&finding.sentence)).collect();
+        let mut shown: Vec<_> = self.findings.iter().filter(is_shown).collect();
+        shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity.max(Severity::Ok)));
+        let shown: Vec<_> = shown.iter().map(|finding| one_line(&finding.sentence)).collect();
         let figures = self.findings.iter().filter_map(|finding| {
             finding.figure.as_ref().map(|figure| performance(finding.subject.as_deref(), figure))
         });
         let mut figures: Vec<_> = figures.collect();
         figures.push(format!("'duration'={:.3}s;;;0", self.took.as_secs_f64()));
         let mut text =
-            format!("REPLICATION {} - {} | {}", self.state(), told.join("; "), figures.join(" "));
+            format!("REPLICATION {} - {} | {}", self.state(), shown.join("; "), figures.join(" "));
         for finding in &self.findings {
             let sentence = one_line(&finding.sentence);
             let _ =
@@ -81,7 +84,12 @@ impl Report {
     fn prometheus(&self) -> String {
         let mut text = String::new();
         let up = f64::from(u8::from(self.server.is_some()));
-        family(&mut text, "up", "Could the server be looked at?", &[(String::new(), up)]);
+        family(
+            &mut text,
+            "up",
+            "Whether the server was reached and judged.",
+            &[(String::new(), up)],
+        );
         let took = [(String::new(), self.took.as_secs_f64())];
         family(&mut text, "check_duration_seconds", "How long the check took.", &took);
         let states = self.findings.iter().map(|finding| {
@@ -89,7 +97,7 @@ impl Report {
             let labels = [("check", finding.name), ("subject", subject)];
             (labelled(&labels), code(finding.severity))
         });
-        let help = "0 is OK or INFO, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+        let help = "0 is NONE (nothing to judge), OK or INFO, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
         family(&mut text, "check_state", help, &states.collect::<Vec<_>>());
         let mut done: Vec<&str> = Vec::new();
         for figure in self.findings.iter().filter_map(|finding| finding.figure.as_ref()) {
@@ -120,7 +128,7 @@ impl Report {
     }
 }
 
-/// What a plugin's output uses for itself is no part of a sentence.
+/// Removes line breaks and the bar from a sentence: in a plugin's output they separate its parts.
 fn one_line(sentence: &str) -> String {
     sentence.replace('|', "/").split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -143,7 +151,7 @@ fn performance(subject: Option<&str>, figure: &Figure) -> String {
 
 fn code(severity: Severity) -> f64 {
     match severity {
-        Severity::Ok | Severity::Info => 0.0,
+        Severity::None | Severity::Ok | Severity::Info => 0.0,
         Severity::Warning => 1.0,
         Severity::Critical => 2.0,
         Severity::Unknown => 3.0,
@@ -182,19 +190,19 @@ fn suffix(unit: Unit) -> &'static str {
 
 fn help_of(figure: &str) -> &'static str {
     match figure {
-        "is_replica" => "Is the server in recovery?",
-        "standby_streaming" => "Does the standby stream?",
+        "is_replica" => "Whether the server is in recovery.",
+        "standby_streaming" => "Whether the standby streams.",
         "standby_lag" => "WAL that the standby has not replayed.",
         "standbys_streaming" => "Standbys that stream from this server.",
-        "slot_active" => "Is the slot in use?",
-        "slot_retained" => "WAL that the slot holds back.",
-        "synchronous_standbys" => "Standbys that confirm commits.",
-        "archiver_failing" => "Did the archiver's last try fail?",
-        "archive_waiting" => "WAL files that wait for the archiver.",
-        "receiver_silence" => "Time since the upstream's last message.",
-        "replay_paused" => "Is replay paused?",
+        "slot_active" => "Whether the slot is active.",
+        "slot_retained" => "WAL that the slot retains.",
+        "synchronous_standbys" => "Synchronous standbys that stream.",
+        "archiver_failing" => "Whether the last attempt to archive a WAL file failed.",
+        "archive_waiting" => "WAL files that wait to be archived.",
+        "receiver_silence" => "Time since the upstream's last message to the walreceiver.",
+        "replay_paused" => "Whether replay is paused.",
         "replay_lag" => "WAL of the upstream that this standby has not replayed.",
-        "oldest_xmin" => "How many transactions ago the oldest one was that somebody holds on to.",
+        "oldest_xmin" => "Age of the oldest xmin that holds back vacuum, in transactions.",
         _ => "See lab check --help.",
     }
 }
@@ -223,6 +231,7 @@ mod tests {
     #[test]
     fn the_worst_finding_is_the_exit_code() {
         for (severity, code, state) in [
+            (Severity::None, 0, "REPLICATION OK -"),
             (Severity::Ok, 0, "REPLICATION OK -"),
             (Severity::Info, 0, "REPLICATION OK -"),
             (Severity::Warning, 1, "REPLICATION WARNING -"),
@@ -237,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_says_the_worst_first_with_performance_data() {
+    fn a_plugin_shows_the_worst_first_with_performance_data() {
         let ours = finding("lag", Severity::Warning, Some("it's"));
         let report = report(vec![ours, finding("slot", Severity::Critical, None)]);
         assert_eq!(

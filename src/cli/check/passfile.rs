@@ -1,7 +1,7 @@
-//! The password file, as libpq reads it (manual: The Password File). It is pure: whether the file may
-//! be read at all is its reader's to say.
+//! Finds a password in the text of a password file, as libpq does (manual: The Password File). Pure: the
+//! caller reads the file and checks its permissions.
 
-/// What a password is looked for with.
+/// The connection that a password is searched for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) host: &'a str,
@@ -10,7 +10,7 @@ pub(super) struct Wanted<'a> {
     pub(super) user: &'a str,
 }
 
-/// The password of the first line that fits, `host:port:database:user:password`.
+/// Returns the password of the first line, `host:port:database:user:password`, that matches.
 pub(super) fn password(file: &str, wanted: Wanted<'_>) -> Option<String> {
     let lines = file.lines().filter(|line| !line.starts_with('#'));
     let wanted = [wanted.host, wanted.port, wanted.database, wanted.user];
@@ -25,17 +25,17 @@ pub(super) fn password(file: &str, wanted: Wanted<'_>) -> Option<String> {
 #[derive(Debug, Default)]
 struct Field {
     text: String,
-    /// A star alone stands for everything; one with a backslash is a star.
+    /// Whether the field is an unescaped `*`, which matches everything.
     is_any: bool,
 }
 
-/// The five fields of a line. A backslash takes the next character as it is.
+/// Splits a line into its five fields. A backslash escapes the next character.
 fn fields(line: &str) -> Option<[Field; 5]> {
     let mut fields = vec![String::new()];
     let mut raw = vec![String::new()];
     let mut characters = line.chars();
     while let Some(character) = characters.next() {
-        // What stands after the fourth colon is the password, colons and all.
+        // A colon within the password needs no backslash: only the first four separate fields.
         if character == ':' && fields.len() < 5 {
             fields.push(String::new());
             raw.push(String::new());
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_counts() {
+    fn the_first_matching_line_counts() {
         let file =
             "# db:5432:shop:me:no\nother:*:*:*:no\n\nshort\ndb:5432:shop:me:one\n*:*:*:*:two\n";
         assert_eq!(of(file).as_deref(), Some("one"));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_takes_what_follows_as_it_is() {
+    fn a_backslash_escapes_the_next_character() {
         assert_eq!(of(r"*:*:*:*:a\:b\\c:d").as_deref(), Some(r"a:b\c:d"));
         assert_eq!(of(r"\*:*:*:*:no"), None);
         let wanted = Wanted { host: "::1", port: "5432", database: "shop", user: "me" };

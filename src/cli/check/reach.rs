@@ -1,5 +1,5 @@
-//! Getting a session on a server that is not the lab's: its address, TLS, the password, each with a
-//! deadline. What cannot be reached is told as a finding; nothing here looks at replication.
+//! Opens a session on a server outside the lab: its address, TLS and the password, within a deadline. A
+//! server that cannot be reached becomes a finding. Nothing here queries replication.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,34 +23,43 @@ use crate::health::Severity;
 use crate::record::notebook::Notebook;
 use crate::session::Session;
 
-/// Asks for TLS (manual: Message Formats, `SSLRequest`).
+/// The request for TLS (manual: Message Formats, `SSLRequest`).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// Why a server was not reached, and whether that is its fault (critical) or ours (unknown).
+/// Why a server was not reached.
 pub(super) struct Unreached {
+    /// `CRITICAL` where the server or the network fails, `UNKNOWN` where the check is not admitted.
     pub(super) severity: Severity,
     pub(super) why: String,
-    /// Which one of the servers.
+    /// The server, as `host:port`.
     pub(super) place: String,
 }
 
-/// A session, and where it is.
+/// A session, and its server as `host:port`.
 pub(super) type Reached = (Session, String);
 
-/// Takes the first server that answers and fits.
+/// Opens a session on the first server that answers and matches `target_session_attrs`.
+///
+/// # Errors
+///
+/// No server does: one reason for each.
 pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Vec<Unreached>> {
     let mut failures = Vec::new();
     for (index, place) in target.places.iter().enumerate() {
         let others = u32::try_from(target.places.len() - index).unwrap_or(1);
         let share = until.saturating_duration_since(Instant::now()) / others;
         let share = target.patience.map_or(share, |patience| patience.min(share));
-        // The server that takes connections and says nothing is told apart a moment before the end.
+        // The attempt ends a moment before its share of the time, so that it can still report how far it
+        // came: a server that accepts connections and does not answer is not one without an answer at all.
         let attempt = Attempt { target, place, until: Instant::now() + share.mul_f64(0.95) };
         match timeout(share, attempt.run()).await {
             Ok(Ok(session)) => return Ok((session, place.to_string())),
             Ok(Err(failure)) => failures.push(failure.at(place)),
             Err(_) => {
-                let why = format!("no answer from {place} within {:.1} s", share.as_secs_f64());
+                let why = format!(
+                    "connecting to {place}: no answer within {:.1} s; check the network, or raise --timeout",
+                    share.as_secs_f64()
+                );
                 failures.push(critical(why).at(place));
             }
         }
@@ -78,7 +87,7 @@ struct Attempt<'a> {
     until: Instant,
 }
 
-/// Ways to connect: without TLS, and with it.
+/// A connection without TLS, or with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Plain,
@@ -117,13 +126,14 @@ impl Attempt<'_> {
                 }
             }
         }
-        let failure = last.map(|error| self.told(&error));
-        let mut failure = failure.unwrap_or_else(|| unknown("there is no way to connect".into()));
+        let failure = last.map(|error| self.reason(&error));
+        let mut failure = failure
+            .unwrap_or_else(|| unknown(format!("connecting to {}: no way was tried", self.place)));
         failure.why.push_str(&note);
         Err(failure)
     }
 
-    /// As libpq has it: what is tried, and in which order.
+    /// Returns the ways to try, in libpq's order (manual: `sslmode`).
     fn ways(&self, offers_tls: bool) -> Result<Vec<Way>, Unreached> {
         match (self.target.tls.mode, offers_tls) {
             (Mode::Disable, _) | (Mode::Allow | Mode::Prefer, false) => Ok(vec![Way::Plain]),
@@ -131,12 +141,16 @@ impl Attempt<'_> {
             (Mode::Prefer, true) => Ok(vec![Way::Tls, Way::Plain]),
             (_, true) => Ok(vec![Way::Tls]),
             (_, false) => {
-                Err(unknown(format!("sslmode wants TLS, and {} does not offer it", self.place)))
+                let place = self.place;
+                let why = format!(
+                    "connecting to {place}: sslmode requires TLS, which the server does not offer"
+                );
+                Err(unknown(why))
             }
         }
     }
 
-    /// One try; the outer error is one that no other try mends.
+    /// Connects once. The inner error may be mended by another way, the outer one by none.
     async fn connect(
         &self,
         config: &Config,
@@ -151,7 +165,9 @@ impl Attempt<'_> {
             }
             Way::Tls => {
                 config.ssl_mode(SslMode::Require);
-                let tls = connector(&self.target.tls).map_err(unknown)?;
+                let place = self.place;
+                let tls = connector(&self.target.tls)
+                    .map_err(|why| unknown(format!("connecting to {place}: {why}")))?;
                 Session::open_with(&config, tls, left, &name, &book).await
             }
         })
@@ -161,19 +177,26 @@ impl Attempt<'_> {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// Which address answers, and does it offer TLS? Asked before anything else, because a server that
-    /// is no PostgreSQL answers the rest with what looks like a message without an end.
+    /// Returns the first address that answers, and whether the server offers TLS.
+    ///
+    /// This comes before the real connection, because the client library takes the answer of a server that
+    /// is not PostgreSQL for an endless message.
     async fn knock(&self) -> Result<(SocketAddr, bool), Unreached> {
         let place = self.place;
         let name = place.address.as_ref().unwrap_or(&place.host).clone();
         let found = tokio::net::lookup_host((name.as_str(), place.port)).await;
-        let addresses: Vec<_> =
-            found.map_err(|error| unknown(format!("looking up {name}: {error}")))?.collect();
-        let mut refused = format!("there is no address of {name}");
+        let addresses: Vec<_> = found
+            .map_err(|error| unknown(format!("looking up the address of {name}: {error}")))?
+            .collect();
+        let mut refused = format!("looking up the address of {name}: there is none");
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok((address, offers_tls(stream, place).await?)),
-                Err(error) => refused = format!("connecting to {place}: {error}"),
+                Err(error) => {
+                    refused = format!(
+                        "connecting to {place}: {error}; check that the server runs and listens there"
+                    );
+                }
             }
         }
         Err(critical(refused))
@@ -185,11 +208,12 @@ impl Attempt<'_> {
         let Ok(text) = readable(file) else { return Kept::default() };
         let Some(text) = text else {
             let file = file.display();
-            let note =
-                format!("; the password file {file} is not used: others may read it (chmod 600)");
+            let note = format!(
+                "; the password file {file} is ignored, because others can read it: chmod 600 it"
+            );
             return Kept { password: None, note };
         };
-        // A socket in the usual place is called localhost there.
+        // libpq looks up a socket in its default directory as localhost.
         let usual = self.place.is_local() && sockets::USUAL.contains(&self.place.host.as_str());
         let host = if usual { "localhost" } else { &self.place.host };
         let port = self.place.port.to_string();
@@ -197,35 +221,44 @@ impl Attempt<'_> {
         Kept { password: password(&text, wanted), note: String::new() }
     }
 
-    /// An error as one line, and whose fault it is.
-    fn told(&self, error: &Error) -> Unreached {
+    /// Returns an error as one sentence, with its severity.
+    fn reason(&self, error: &Error) -> Unreached {
         if let Some(refusal) = error.server_message() {
             let tls = refusal.sqlstate() == "28000"
                 && ["no encryption", "SSL off"].iter().any(|off| refusal.message().contains(off));
-            let remedy = if tls { "; with TLS it may: sslmode=require" } else { "" };
-            let why = format!("{} refuses: {refusal}{remedy}", self.place);
-            // The server cannot take anybody (57, 53), or it does not want us.
+            let remedy = if tls { "; it may accept TLS: set sslmode=require" } else { "" };
+            let why =
+                format!("connecting to {}: the server refuses: {refusal}{remedy}", self.place);
+            // Classes 57 (starting up, shutting down) and 53 (too many connections): the server admits no
+            // client now. Any other error concerns this client.
             return match refusal.sqlstate().get(..2) {
                 Some("57" | "53") => critical(why),
                 _ => unknown(why),
             };
         }
         if error.is_deadline() {
-            return critical(format!("{} takes connections and says nothing", self.place));
+            let place = self.place;
+            return critical(format!(
+                "connecting to {place}: the server accepts connections and does not answer; look at \
+                 its log"
+            ));
         }
-        let why = format!("connecting to {}: {}", self.place, causes(error));
+        let mut why = format!("connecting to {}: {}", self.place, causes(error));
+        if why.contains("password missing") {
+            why.push_str("; set PGPASSWORD, or add a line to the password file");
+        }
         if is_io(error) { critical(why) } else { unknown(why) }
     }
 }
 
-/// A password that was found in the file, or why the file was not used.
+/// The password from the file, if any, and a note where the file was ignored.
 #[derive(Default)]
 struct Kept {
     password: Option<String>,
     note: String,
 }
 
-/// The text of a password file; nothing where others may read it too.
+/// Returns the text of a password file; `None` where its group or others have access to it.
 fn readable(file: &Path) -> std::io::Result<Option<String>> {
     let about = fs::metadata(file)?;
     if !about.is_file() {
@@ -243,20 +276,24 @@ async fn offers_tls(mut stream: TcpStream, place: &Place) -> Result<bool, Unreac
         stream.write_all(&SSL_REQUEST).await?;
         stream.read(&mut answer).await
     };
-    let length = asked.await.map_err(|error| critical(format!("asking {place}: {error}")))?;
+    let length =
+        asked.await.map_err(|error| critical(format!("asking {place} for TLS: {error}")))?;
     match answer.get(..length).unwrap_or_default() {
         [b'S'] => Ok(true),
         [b'N'] | [b'E', ..] => Ok(false),
-        [] => Err(critical(format!("{place} ends the connection without a word"))),
+        [] => Err(critical(format!("asking {place} for TLS: the server closes the connection"))),
         other => {
             let said = String::from_utf8_lossy(other);
             let said = said.lines().next().unwrap_or_default().trim();
-            Err(unknown(format!("{place} is no PostgreSQL: it says {said:?}")))
+            Err(unknown(format!(
+                "asking {place} for TLS: this is not a PostgreSQL server, it answers {said:?}; check the \
+                 port"
+            )))
         }
     }
 }
 
-/// Might the other way do? Where TLS, or its absence, is what was refused.
+/// Whether the other way may succeed: TLS, or its absence, was refused.
 fn is_about_tls(error: &Error, way: Way) -> bool {
     match error.server_message() {
         Some(refusal) => refusal.sqlstate() == "28000",
@@ -264,7 +301,8 @@ fn is_about_tls(error: &Error, way: Way) -> bool {
     }
 }
 
-/// Is it the network's doing, or the server's? What rustls refuses comes as an error of a socket too.
+/// Whether the network or the server failed. rustls reports a refused certificate as an I/O error of kind
+/// `InvalidData`: that is neither.
 fn is_io(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -280,16 +318,16 @@ fn is_io(error: &Error) -> bool {
     false
 }
 
-/// The causes of an error on one line.
+/// Returns the causes of an error on one line.
 fn causes(error: &Error) -> String {
-    let mut told = Vec::new();
+    let mut texts = Vec::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         let text = inner.to_string();
-        if told.last().is_none_or(|last: &String| !last.contains(&text)) {
-            told.push(text);
+        if texts.last().is_none_or(|last: &String| !last.contains(&text)) {
+            texts.push(text);
         }
         cause = inner.source();
     }
-    if told.is_empty() { error.to_string().replace('\n', " ") } else { told.join(": ") }
+    if texts.is_empty() { error.to_string().replace('\n', " ") } else { texts.join(": ") }
 }

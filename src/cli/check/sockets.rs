@@ -1,8 +1,8 @@
-//! Where servers of this machine have their sockets. It connects to none of them.
+//! The directories in which local servers put their sockets. Nothing here connects.
 
 use std::fs;
 
-/// The directories of Debian's packages and many others, and PostgreSQL's own default.
+/// The default of Debian's and many other packages, and PostgreSQL's own default.
 pub(super) const USUAL: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// Returns the first usual directory in which a server has a socket.

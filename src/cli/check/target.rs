@@ -1,5 +1,5 @@
-//! Whom a check connects to: a connection string or URI as libpq reads it, over libpq's variables
-//! (manual: Connection Strings). It is pure: it opens no file and no connection.
+//! Reads a connection string or URI as libpq does, with libpq's environment variables as defaults (manual:
+//! Connection Strings). Pure: it opens no file and no connection.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use tokio_postgres::Config;
 
 use crate::conf::conninfo;
 
-/// PostgreSQL's usual port.
+/// PostgreSQL's default port.
 const PORT: u16 = 5432;
 
-/// Keywords of libpq that make no difference to a check.
+/// Keywords of libpq that are accepted and ignored.
 const IGNORED: [&str; 12] = [
     "client_encoding",
     "fallback_application_name",
@@ -29,7 +29,7 @@ const IGNORED: [&str; 12] = [
     "require_auth",
 ];
 
-/// Whom to connect to, and how.
+/// The servers to try, and the parameters of the connection.
 pub(super) struct Target {
     /// The servers, in the order in which they are tried.
     pub(super) places: Vec<Place>,
@@ -40,7 +40,7 @@ pub(super) struct Target {
     pub(super) has_password: bool,
     pub(super) passfile: PathBuf,
     pub(super) tls: Tls,
-    /// How long one server may take to take a connection; without it, what is left.
+    /// `connect_timeout`: the longest time for one server; `None` allows the rest of the check's time.
     pub(super) patience: Option<Duration>,
 }
 
@@ -49,17 +49,17 @@ pub(super) struct Target {
 pub(super) struct Place {
     /// Its name, its address, or the directory of its socket.
     pub(super) host: String,
-    /// Where to connect, if not where the name leads.
+    /// `hostaddr`: the address to connect to, in place of a lookup of the name.
     pub(super) address: Option<String>,
     pub(super) port: u16,
 }
 
-/// What is asked of TLS.
+/// The parameters of TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tls {
     pub(super) mode: Mode,
     pub(super) roots: Roots,
-    /// A certificate of one's own and its key.
+    /// The client's certificate and key (`sslcert`, `sslkey`).
     pub(super) own: Option<(PathBuf, PathBuf)>,
 }
 
@@ -77,23 +77,23 @@ pub(super) enum Mode {
 /// `sslrootcert`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Roots {
-    /// Those that this machine trusts.
+    /// The roots that this machine trusts.
     System,
-    /// Those in a file that was named.
+    /// The roots in the file that `sslrootcert` names.
     File(PathBuf),
-    /// Those in the usual file, if there is one.
+    /// The roots in libpq's default file, if it exists.
     Usual(PathBuf),
 }
 
-/// A string that is not understood: why, without its values, one of which may be a password.
+/// Why a connection string is invalid. The sentence never contains the value of a password.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadTarget(pub(super) String);
 
-/// Who runs the check, and from where.
+/// The account that runs the check, for libpq's defaults.
 pub(super) struct Me<'a> {
     pub(super) name: &'a str,
     pub(super) home: &'a Path,
-    /// The directory where a server of this machine has its socket, if it has one.
+    /// The default directory in which a local server has its socket, if any has.
     pub(super) socket: Option<&'a str>,
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Is it a socket's directory?
+    /// Whether the host is the directory of a socket.
     pub(super) fn is_local(&self) -> bool {
         self.address.is_none() && self.host.starts_with('/')
     }
@@ -113,7 +113,11 @@ impl Place {
 type Words = BTreeMap<String, String>;
 
 impl Target {
-    /// Reads a string; what it does not say is `variables`', and then libpq's default.
+    /// Reads a string; parameters that it omits come from `variables`, then from libpq's defaults.
+    ///
+    /// # Errors
+    ///
+    /// The string, or a parameter in it or in `variables`, is invalid.
     pub(super) fn read(
         text: &str,
         variables: impl Iterator<Item = (&'static str, String)>,
@@ -168,11 +172,11 @@ impl Tls {
             Some("verify-full") => Mode::VerifyFull,
             Some(other) => {
                 let modes = "disable, allow, prefer, require, verify-ca, verify-full";
-                return Err(BadTarget(format!("sslmode is one of {modes}, not {other:?}")));
+                return Err(BadTarget(format!("sslmode is {other:?}: use one of {modes}")));
             }
         };
         if system && mode != Mode::VerifyFull {
-            return Err(BadTarget("sslrootcert=system goes with sslmode=verify-full only".into()));
+            return Err(BadTarget("sslrootcert=system requires sslmode=verify-full".into()));
         }
         let roots = match roots {
             _ if system => Roots::System,
@@ -183,7 +187,7 @@ impl Tls {
     }
 }
 
-/// The hosts of a string, each with its port: one port may stand for all of them.
+/// Pairs the hosts of a string with their ports; a single port applies to all hosts.
 fn places(
     host: Option<String>,
     address: Option<String>,
@@ -196,10 +200,10 @@ fn places(
     let (hosts, addresses, ports) = (list(host), list(address), list(port));
     let count = hosts.len().max(addresses.len()).max(1);
     if !(hosts.is_empty() || addresses.is_empty() || hosts.len() == addresses.len()) {
-        return Err(BadTarget("host and hostaddr have to be as many as each other".into()));
+        return Err(BadTarget("host and hostaddr list different numbers of servers".into()));
     }
     if ports.len() > 1 && ports.len() != count {
-        return Err(BadTarget("there are more or fewer ports than hosts".into()));
+        return Err(BadTarget("the number of ports differs from the number of hosts: give one port, or one for each host".into()));
     }
     let given = |list: &[String], index: usize| {
         list.get(index).filter(|one: &&String| !one.is_empty()).cloned()
@@ -211,7 +215,7 @@ fn places(
         let port = match given(&ports, if ports.len() == 1 { 0 } else { index }) {
             None => PORT,
             Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-                BadTarget(format!("a port is a number from 1 to 65535, not {port:?}"))
+                BadTarget(format!("port is {port:?}: use a number from 1 to 65535"))
             })?,
         };
         Ok(Place { host, address, port })
@@ -219,16 +223,17 @@ fn places(
     (0..count).map(place).collect()
 }
 
-/// A time in whole seconds; 0 is no limit, as libpq has it.
+/// Parses `connect_timeout`, in whole seconds. As in libpq, 0 and negative values are no limit.
 fn seconds(text: &str) -> Result<Option<Duration>, BadTarget> {
-    let seconds: i64 = text
-        .parse()
-        .map_err(|_| BadTarget(format!("connect_timeout is a number of seconds, not {text:?}")))?;
+    let seconds: i64 = text.parse().map_err(|_| {
+        BadTarget(format!("connect_timeout is {text:?}: use a whole number of seconds"))
+    })?;
     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
     Ok(seconds.map(Duration::from_secs))
 }
 
-/// A server that is a standby is one that takes no writes, and the other way round.
+/// Maps `target_session_attrs` to the values that the client library knows: it lacks `primary` and
+/// `standby`, and tests for writes instead.
 fn attributes(wanted: &str) -> Result<&str, BadTarget> {
     match wanted {
         "any" | "read-write" | "read-only" => Ok(wanted),
@@ -236,7 +241,7 @@ fn attributes(wanted: &str) -> Result<&str, BadTarget> {
         "standby" => Ok("read-only"),
         other => {
             let known = "any, read-write, read-only, primary, standby";
-            Err(BadTarget(format!("target_session_attrs is one of {known} here, not {other:?}")))
+            Err(BadTarget(format!("target_session_attrs is {other:?}: use one of {known}")))
         }
     }
 }
@@ -253,27 +258,28 @@ fn words_of(text: &str) -> Result<Words, BadTarget> {
     }
 }
 
-/// `host=a user='b c'`: blanks around the sign, quotes and backslashes as libpq has them.
+/// Reads `host=a user='b c'`, with libpq's rules for blanks around `=`, quotes and backslashes.
 fn words_of_string(text: &str) -> Result<Words, BadTarget> {
     let mut words = Words::new();
     let mut rest = text;
     while !rest.trim_start().is_empty() {
-        let (word, after) = rest.split_once('=').ok_or_else(|| {
-            BadTarget("there is a word without \"=\" in the connection string".to_owned())
-        })?;
+        let (word, after) = rest
+            .split_once('=')
+            .ok_or_else(|| BadTarget("a word in the connection string has no \"=\"".to_owned()))?;
         let word = word.trim();
         if word.is_empty() || word.contains(char::is_whitespace) {
-            return Err(BadTarget("there is a word without \"=\" in the connection string".into()));
+            return Err(BadTarget("a word in the connection string has no \"=\"".into()));
         }
-        let (value, after) = value(after.trim_start())
-            .ok_or_else(|| BadTarget(format!("the quoted value of {word:?} does not end")))?;
+        let (value, after) = value(after.trim_start()).ok_or_else(|| {
+            BadTarget(format!("the quoted value of {word:?} has no closing quote"))
+        })?;
         words.insert(word.to_owned(), value);
         rest = after;
     }
     Ok(words)
 }
 
-/// A value, and what stands after it.
+/// Reads a value, and returns it with the text after it; `None` where a quote is not closed.
 fn value(text: &str) -> Option<(String, &str)> {
     let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |text| (true, text));
     let mut value = String::new();
@@ -289,7 +295,7 @@ fn value(text: &str) -> Option<(String, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// `user:password@host:port,host:port/database?word=value&…`, each part percent-encoded.
+/// Reads `user:password@host:port,host:port/database?word=value&…`, each part percent-encoded.
 fn words_of_uri(rest: &str) -> Result<Words, BadTarget> {
     let mut words = Words::new();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -310,7 +316,7 @@ fn words_of_uri(rest: &str) -> Result<Words, BadTarget> {
     for (word, value) in
         [("host", names.trim_matches(',')), ("port", ports.join(",").trim_matches(','))]
     {
-        // A list of nothing is nothing.
+        // `//,/` names no host.
         if !value.is_empty() {
             words.insert(word.to_owned(), value.to_owned());
         }
@@ -321,7 +327,7 @@ fn words_of_uri(rest: &str) -> Result<Words, BadTarget> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (word, value) = pair
             .split_once('=')
-            .ok_or_else(|| BadTarget("there is a word without \"=\" in the URI".to_owned()))?;
+            .ok_or_else(|| BadTarget("a parameter in the URI has no \"=\"".to_owned()))?;
         let (word, value) = (decoded(word)?, decoded(value)?);
         match (word.as_str(), value.as_str()) {
             ("ssl", "true") => words.insert("sslmode".to_owned(), "require".to_owned()),

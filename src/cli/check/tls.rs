@@ -1,5 +1,5 @@
-//! TLS as libpq has it: whom to trust for each `sslmode` and `sslrootcert` (manual: SSL Support). It
-//! never decides whether TLS is used at all.
+//! Verifies a server's certificate as libpq does, by `sslmode` and `sslrootcert` (manual: SSL Support). It
+//! never decides whether TLS is used.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::target::{Mode, Roots, Tls};
 
-/// What opens TLS connections as these parameters want them, or why there is none.
+/// Returns a connector for TLS with these parameters.
+///
+/// # Errors
+///
+/// A certificate or key file is missing or unreadable; as a sentence.
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier::new(tls, &provider)?;
@@ -31,20 +35,20 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, String> {
         Some((certificate, key)) => {
             let certificates = certificates(certificate)?;
             let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("reading {}: {error}", key.display()))?;
+                .map_err(|error| format!("cannot read the key {}: {error}", key.display()))?;
             config.with_client_auth_cert(certificates, key).map_err(|error| error.to_string())?
         }
     };
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Whom to believe.
+/// Checks a server's certificate.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    /// Nothing where everybody is believed.
+    /// The trusted roots; `None` accepts every certificate.
     trust: Option<Trust>,
-    /// Must the name in the certificate be the host's?
+    /// Whether the certificate must name the host.
     names: bool,
 }
 
@@ -64,7 +68,7 @@ impl Verifier {
             Roots::Usual(file) if must => {
                 let file = file.display();
                 return Err(format!(
-                    "there is no root certificate {file}: say sslrootcert=FILE, or sslrootcert=system"
+                    "there is no root certificate {file}: set sslrootcert=FILE, or sslrootcert=system"
                 ));
             }
             Roots::Usual(_) => None,
@@ -85,13 +89,15 @@ impl Trust {
         let store = Arc::new(store);
         let chains =
             WebPkiServerVerifier::builder_with_provider(store, Arc::clone(provider)).build();
-        let chains = chains.map_err(|error| format!("no root certificate can be used: {error}"))?;
+        let chains = chains.map_err(|error| format!("no root certificate is usable: {error}"))?;
         Ok(Self { roots, chains })
     }
 
-    /// Is there a way from the certificate to a root? One that is a root itself, as the manual makes
-    /// them for a server that signs for itself, is found by its bytes: all else about it was looked at
-    /// before that refusal.
+    /// Verifies the chain from the certificate to a trusted root.
+    ///
+    /// webpki refuses a root as a server's certificate, and the manual's example is one: a self-signed
+    /// certificate. It is accepted if its bytes equal a trusted root; webpki has checked the rest, such as
+    /// its validity, before it refuses.
     fn verify(
         &self,
         certificate: &CertificateDer<'_>,
@@ -112,7 +118,7 @@ impl Trust {
     }
 }
 
-/// Names are looked at last, and apart.
+/// Whether only the host's name does not match: `sslmode` decides separately whether that counts.
 fn is_about_the_name(why: &CertificateError) -> bool {
     matches!(
         why,
@@ -120,6 +126,8 @@ fn is_about_the_name(why: &CertificateError) -> bool {
     )
 }
 
+/// Whether the certificate is refused because it is a root. rustls wraps this error of webpki, so
+/// that only its text shows it.
 fn is_about_being_a_root(why: &CertificateError) -> bool {
     format!("{why:?}").contains("CaUsedAsEndEntity")
 }
@@ -171,9 +179,9 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(certificates) if certificates.is_empty() => {
-            Err(format!("there is no certificate in {}", file.display()))
+            Err(format!("there is no certificate in the file {}", file.display()))
         }
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(format!("reading {}: {error}", file.display())),
+        Err(error) => Err(format!("cannot read the certificate {}: {error}", file.display())),
     }
 }

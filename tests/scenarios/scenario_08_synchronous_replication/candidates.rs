@@ -1,19 +1,20 @@
-//! The rules of `synchronous_standby_names`, and the standbys that count under each. Nothing here is
-//! measured.
+//! The rules of `synchronous_standby_names`, and which standbys are synchronous under each. Nothing here
+//! is measured.
 
 use replication_lab::{Shutdown, Topology};
 use rstest::{Context, rstest};
 
-use super::sync_rules::{RULES, judged, under, wait_for_followers};
+use super::sync_rules::{RULES, judged, under, wait_for_walsenders};
 use crate::support::{Lab, scenario};
 
-/// The rule says who counts, in which order, and how many of them: with too few a commit blocks.
+/// The rule names the standbys that count, their order, and how many must confirm a commit; with fewer of
+/// them connected a commit blocks (manual: `synchronous_standby_names`).
 ///
-/// Method: three standbys, one rule after the other, a commit under each; stop the first standby, and the
-/// same again. A commit that blocks is one that all standbys have confirmed, and that still waits.
+/// Method: three standbys, one rule after the other, a commit under each; stop `s1`, and repeat. A commit
+/// blocks if every connected standby has confirmed it and it still waits; it is then cancelled.
 #[rstest]
 fn who_counts(#[context] test: Context) {
-    let about = "Who counts under a rule, and who takes over or blocks without the first standby";
+    let about = "Which standbys are synchronous under a rule, and what changes when the first standby stops";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary with three standbys");
         let three = Topology::alone().standby("s1").standby("s2").standby("s3");
@@ -23,26 +24,35 @@ fn who_counts(#[context] test: Context) {
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT fill_shop(10)").await?;
 
-        lab.step("One rule after the other, with all three standbys, and then without the first");
+        lab.step("Each rule with all three standbys, and again after s1 has stopped");
         let all = under(primary, &RULES).await?;
         first.stop(Shutdown::Fast).await?;
-        wait_for_followers(&primary.session_unrecorded().await?, 2).await?;
+        wait_for_walsenders(&primary.session_unrecorded().await?, 2).await?;
         let without = under(primary, &RULES).await?;
 
-        lab.step("How each standby counts, with its priority, and what becomes of a commit");
+        lab.step("sync_state and sync_priority of each standby under each rule, and whether a commit is answered");
         let [one, case, two, two_of_three, any, both, most, star, short, short_any] =
             judged(lab, &RULES, &all, &without);
 
         lab.learn(
-            "FIRST counts standbys in the order of the rule, and the next one takes over.",
+            "FIRST chooses standbys in the order of the rule; when one stops, the next one in the rule \
+             becomes synchronous.",
             [&one, &two_of_three],
         );
-        lab.learn("ANY knows no order: each standby that it names is quorum, and so many of them must confirm.", [&any, &both, &most]);
-        lab.learn("A rule that wants all that it names blocks when one is gone.", [&two, &both]);
-        lab.learn("* means every standby, each with the same priority.", [&star]);
-        lab.learn("Names compare without case.", [&case]);
         lab.learn(
-            "A rule that wants more standbys than it names is accepted, and blocks with all of them there.",
+            "ANY knows no order: every standby that it names shows sync_state quorum, and a commit \
+             waits for the given number of them.",
+            [&any, &both, &most],
+        );
+        lab.learn(
+            "A rule that requires all the standbys it names blocks commits when one of them is missing.",
+            [&two, &both],
+        );
+        lab.learn("* matches every standby, each with the same priority.", [&star]);
+        lab.learn("Names of standbys in a rule match regardless of case.", [&case]);
+        lab.learn(
+            "A rule that requires more standbys than it names is accepted, and every commit blocks under \
+             it, although all named standbys are connected.",
             [&short, &short_any],
         );
         Ok(())

@@ -1,5 +1,5 @@
-//! A primary that crashes at work, with a synchronous standby and without one. Nothing here judges a
-//! time.
+//! A primary that crashes under writers, with a synchronous standby and with an asynchronous one. Nothing
+//! here judges a time.
 
 use replication_lab::Topology;
 use replication_lab::ledger::Outcome;
@@ -11,104 +11,135 @@ use crate::steps::crash::{
 };
 use crate::support::{Lab, scenario};
 
-/// No order that was acked is lost when a synchronous primary crashes at work.
+/// No acked order is lost when a primary with a synchronous standby crashes under load.
 ///
-/// Method: writers note what they are told; kill the primary at work, promote the standby, let the
-/// writers go on there, and compare.
+/// Method: writers note the answer to each order; kill the primary, promote the standby, let the writers
+/// continue there, and compare their ledger with the table.
 #[rstest]
 fn zero_loss(#[context] test: Context) {
-    let about = "A synchronous primary crashes at work, and no order that was acked is lost";
+    let about =
+        "A primary with a synchronous standby crashes under load, and no acked order is lost";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair with a synchronous standby, and writers at work");
+        lab.step("A pair with a synchronous standby, and writers that place orders");
         let synchronous = Topology::pair().synchronous("standby1");
         let (pair, writers) = at_work(lab, synchronous).await?;
 
-        lab.step("The primary crashes, and the standby takes over");
+        lab.step("The primary crashes, and the standby is promoted");
         pair.primary().crash().await?;
         let ledger = take_over(lab, &pair, writers).await?;
 
-        lab.step("What the new primary has");
+        lab.step("The orders on the new primary, compared with the ledger of the writers");
         let verdict = verdict(lab, &pair, &ledger).await?;
-        let none = lab.must_be("lost, unexpected, twice", verdict.wrong(), [0_u64; 3]);
+        let [lost, unexpected, duplicated] = verdict.wrong();
+        let none = lab.must_be("acked orders lost", lost, 0_u64);
+        lab.must_be("orders that no writer placed", unexpected, 0_u64);
+        lab.must_be("orders found twice", duplicated, 0_u64);
 
-        lab.learn("No order that was acked is lost.", [&none]);
+        lab.learn(
+            "With a synchronous standby that is promoted, no acked order is lost in a crash of the \
+             primary's server processes.",
+            [&none],
+        );
         Ok(())
     });
 }
 
-/// Nor is one when the standby was out of reach before the crash: nothing was acked then.
+/// No acked order is lost when the link to the synchronous standby is cut before the crash either: no
+/// order is acked behind the cut.
 ///
-/// Method: cut the link at a moment when nobody writes, wait until every writer waits for the standby,
+/// Method: cut the link while a lock holds all writers, wait until every writer waits for the standby,
 /// kill the primary, promote the standby behind the cut.
 #[rstest]
 fn zero_loss_behind_a_cut(#[context] test: Context) {
-    let about = "A synchronous primary crashes behind a cut link: nothing was acked there, and nothing is lost";
+    let about = "The link to the synchronous standby is cut before the primary crashes: no order is acked behind the cut, and none is lost";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("A pair with a synchronous standby, and writers at work");
+        lab.step("A pair with a synchronous standby, and writers that place orders");
         let synchronous = Topology::pair().synchronous("standby1");
         let (pair, writers) = at_work(lab, synchronous).await?;
 
-        lab.step("The link is cut, and every writer waits");
+        lab.step("The link is cut while a lock holds the writers; then every writer waits for the standby");
         let (cut, before) = cut_between(&pair, &writers).await?;
         let looker = pair.primary().session_unrecorded().await?;
         wait_for_waiting(&looker, "wait_event = 'SyncRep'").await?;
 
-        lab.step("The primary crashes, and the standby takes over");
+        lab.step("The primary crashes, and the standby is promoted");
         pair.primary().crash().await?;
         let acked = writers.acked() - before;
-        let silent = lab.must_be("orders acked behind the cut", acked, 0_u64);
+        let silent = lab.must_be("orders acked between the cut and the crash", acked, 0_u64);
         let ledger = take_over(lab, &pair, writers).await?;
         cut.heal();
 
-        lab.step("What the new primary has");
+        lab.step("The orders on the new primary, compared with the ledger of the writers");
         let verdict = verdict(lab, &pair, &ledger).await?;
-        let none = lab.must_be("lost, unexpected, twice", verdict.wrong(), [0_u64; 3]);
+        let [lost, unexpected, duplicated] = verdict.wrong();
+        let none = lab.must_be("acked orders lost", lost, 0_u64);
+        lab.must_be("orders that no writer placed", unexpected, 0_u64);
+        lab.must_be("orders found twice", duplicated, 0_u64);
         let all = ledger.count(Outcome::Unknown) >= WRITERS as u64;
-        let all = lab.must_be("did every writer wait for an answer in vain", all, true);
+        let all = lab.must_be("has every writer an order without an answer", all, true);
         let there = verdict.recovered.len() as u64;
-        let there = lab.must_be("orders without an answer that are there", there, 0_u64);
+        let there = lab.must_be("orders without an answer on the new primary", there, 0_u64);
 
-        lab.learn("What no standby has is acked to nobody, and cannot be lost.", [&silent, &none]);
         lab.learn(
-            "An order without an answer may be gone: nobody was promised it.",
+            "While its synchronous standby is out of reach, no order is acked: none that is acked is \
+             lost.",
+            [&silent, &none],
+        );
+        lab.learn(
+            "An order without an answer may be missing after the failover: its outcome was unknown.",
             [&all, &there],
         );
         Ok(())
     });
 }
 
-/// The same check finds what an asynchronous pair loses: everything that was acked behind the cut.
+/// The comparison finds the losses of an asynchronous pair: every order that was acked behind the cut.
 ///
-/// Method: as with a synchronous standby, without it.
+/// Method: as in [`zero_loss_behind_a_cut`], with an asynchronous standby.
 #[rstest]
 fn losses_are_found(#[context] test: Context) {
-    let about = "The counter-proof: an asynchronous pair loses what was acked behind the cut";
+    let about =
+        "The counter-proof: an asynchronous pair loses the orders that were acked behind the cut";
     scenario(&test, about, async |lab: &Lab| {
-        lab.step("An asynchronous pair, and writers at work");
+        lab.step("An asynchronous pair, and writers that place orders");
         let (pair, writers) = at_work(lab, Topology::pair()).await?;
 
-        lab.step("The link is cut, and orders are acked all the same");
+        lab.step(
+            "The link is cut while a lock holds the writers; after that, orders are still acked",
+        );
         let (cut, before) = cut_between(&pair, &writers).await?;
         writers.wait_for_acks(before + lab.scaled(200)).await?;
 
-        lab.step("The primary crashes, and the standby takes over");
+        lab.step("The primary crashes, and the standby is promoted");
         pair.primary().crash().await?;
         let then = writers.acked();
         let ledger = take_over(lab, &pair, writers).await?;
         cut.heal();
 
-        lab.step("What the new primary has");
+        lab.step("The orders on the new primary, compared with the ledger of the writers");
         let verdict = verdict(lab, &pair, &ledger).await?;
         lab.key_figure("acked orders lost", Reading::Count(verdict.lost.len() as u64));
         let [lost, there] = around_the_cut(&ledger, &verdict, before, then);
-        let kept = lab.must_be("orders acked before the cut, and lost", lost, 0_u64);
-        let gone = lab.must_be("orders acked between cut and crash, and there", there, 0_u64);
-        let [lost, unexpected, twice] = verdict.wrong();
-        let found = lab.must_be("does the check find losses", lost >= then - before, true);
-        lab.must_be("unexpected, twice", [unexpected, twice], [0_u64; 2]);
+        let kept = lab.must_be("orders acked before the cut that are lost", lost, 0_u64);
+        let gone = lab.must_be(
+            "orders acked between the cut and the crash that are on the new primary",
+            there,
+            0_u64,
+        );
+        let [lost, unexpected, duplicated] = verdict.wrong();
+        let found = lab.must_be(
+            "does the comparison find all orders acked behind the cut",
+            lost >= then - before,
+            true,
+        );
+        lab.must_be("orders that no writer placed", unexpected, 0_u64);
+        lab.must_be("orders found twice", duplicated, 0_u64);
 
-        lab.learn("An asynchronous pair loses what was acked and not yet sent.", [&gone, &found]);
-        lab.learn("What the standby had before the cut is kept.", [&kept]);
+        lab.learn(
+            "An asynchronous pair loses the orders that were acked and had not reached the standby.",
+            [&gone, &found],
+        );
+        lab.learn("The orders that the standby had received before the cut are kept.", [&kept]);
         Ok(())
     });
 }

@@ -1,17 +1,19 @@
-//! Scenario 08: synchronous replication. What a commit waits for, who counts as having it, what happens
-//! when nobody does, and what it buys: no acknowledged commit is lost with the primary.
+//! Scenario 08: synchronous replication. What a commit waits for, which standbys must confirm it, what
+//! happens while they are missing, and what it buys: no acknowledged commit is lost with the primary.
 //!
-//! For those who come from `MySQL`: semi-synchronous replication goes on without its replica after a
-//! timeout. Here a commit waits until somebody confirms or somebody intervenes, and what is to be
-//! confirmed, receipt or replay, is for each session to say: `synchronous_commit`.
+//! For those who come from `MySQL`: semi-synchronous replication continues without its replica after a
+//! timeout. Here a commit waits until enough standbys confirm it, or until an administrator intervenes.
+//! Each session chooses what is confirmed, the write, the flush or the replay: `synchronous_commit`.
 //!
-//! Its tests are in `levels`, `absence`, `candidates` and `crashes`, its own steps in `commits`,
-//! `pair` and `sync_rules`.
+//! Its tests are in `levels`, `durability`, `absence`, `candidates` and `crashes`, its own steps in
+//! `commits`, `pair`, `sync_rules` and `unflushable`.
 
 mod absence;
 mod candidates;
 mod commits;
 mod crashes;
+mod durability;
 mod levels;
 mod pair;
 mod sync_rules;
+mod unflushable;

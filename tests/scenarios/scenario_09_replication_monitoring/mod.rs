@@ -1,14 +1,16 @@
-//! Scenario 09: replication monitoring. Queries to keep, thresholds with every alert brought about and
-//! cleared, what the usual checks do not see, and a health check for any server.
+//! Scenario 09: replication monitoring. Queries to keep, thresholds with every alert raised and cleared,
+//! blind spots of the usual checks, and a health check for any server.
 //!
 //! For those who come from `MySQL`: there is no `SHOW REPLICA STATUS` with everything in it. A primary
-//! tells about its standbys, a standby about its upstream, and a slot about what is kept for one that is
-//! away: each knows what the others cannot.
+//! shows its standbys, a standby shows its upstream, and a slot shows the WAL that it retains for a standby
+//! that is away: each has what the others lack.
 //!
-//! Its tests are in `views`, `alarms` and `limits`, its own steps in `alerts` and `monitoring`.
+//! Its tests are in `views`, `each_alert` and `misleading`; its own steps in `judges` (both judgements),
+//! `causes` (what raises each alert) and `questions` (queries with one line for an answer).
 
-mod alarms;
-mod alerts;
-mod limits;
-mod monitoring;
+mod causes;
+mod each_alert;
+mod judges;
+mod misleading;
+mod questions;
 mod views;

@@ -66,7 +66,7 @@ fn the_string_wins_over_the_variables() {
 }
 
 #[test]
-fn tls_is_as_libpq_has_it() {
+fn tls_parameters_have_libpqs_defaults() {
     let tls = |text: &str| read(text).map(|target| (target.tls.mode, target.tls.roots));
     let usual = Roots::Usual("/home/me/.postgresql/root.crt".into());
     assert_eq!(tls(""), Ok((Mode::Prefer, usual.clone())));
@@ -80,16 +80,16 @@ fn tls_is_as_libpq_has_it() {
 }
 
 #[test]
-fn what_is_not_understood_is_told_without_a_value() {
+fn an_invalid_string_is_refused_without_its_password() {
     for (text, part) in [
         ("host=h sslmode=maybe", "verify-full"),
         ("host=h port=none", "65535"),
         ("host=a,b,c port=1,2", "ports"),
         ("host=h hots=x", "hots"),
-        ("host=h and more=x", "without"),
-        ("password='secret", "does not end"),
+        ("host=h and more=x", "has no"),
+        ("password='secret", "closing quote"),
         ("postgres://u:secret%4@h", "hexadecimal"),
-        ("postgres://u:secret@h/?connect_timeout", "without"),
+        ("postgres://u:secret@h/?connect_timeout", "has no"),
         ("connect_timeout=soon", "seconds"),
         ("target_session_attrs=prefer-standby", "standby"),
     ] {
@@ -106,7 +106,7 @@ fn a_wait_of_zero_is_no_limit() {
 }
 
 #[test]
-fn what_makes_no_difference_is_passed_over() {
+fn ignored_keywords_are_accepted() {
     let target = read("host=h gssencmode=prefer client_encoding=UTF8 channel_binding=prefer");
     assert_eq!(target.unwrap().config.get_application_name(), Some("lab check"));
 }

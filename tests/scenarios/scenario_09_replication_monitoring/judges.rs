@@ -1,14 +1,16 @@
-//! Both judges at once: the SQL of `fixtures/sql/monitoring` and `health.rs`. They are asked until they
-//! agree on everything; what they should say is the scenario's to know.
+//! Both judgements at once: the views of `fixtures/sql/monitoring` and `health.rs`. They are compared until
+//! they agree on every check. Nothing here knows which severity is expected: the scenario does.
 
 use std::collections::BTreeSet;
 
 use replication_lab::health::observe;
 use replication_lab::health::{Expected, Observation, Severity, Thresholds, judge};
 use replication_lab::wait::{PATIENCE, Seen, until};
-use replication_lab::{Node, Notebook, Result, Session};
+use replication_lab::{Node, Notebook, Proof, Result, Session};
 
-/// What looks needs, in the order in which one is built on the other.
+use crate::support::Lab;
+
+/// The files of the views, in the order of their dependencies.
 const FILES: [&str; 7] = [
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/monitoring/slots.sql",
@@ -22,13 +24,13 @@ const FILES: [&str; 7] = [
 const CHECKS: &str =
     "SELECT name, coalesce(subject, '') AS subject, severity FROM replication_checks";
 
-/// A check, of whom, and how bad.
-type Said = (String, String, String);
+/// A check, its subject (empty where it has none) and its severity.
+type Judged = (String, String, String);
 
-/// A role that may look, and nothing else.
+/// A role with `pg_monitor` and nothing else.
 pub(super) const MONITOR: &str = "CREATE ROLE monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor";
 
-/// Makes the views on the primary, and the role that both judges have.
+/// Creates the views on the primary, and the role that reads them.
 pub(super) async fn install(writer: &Session) -> Result<()> {
     writer.run(MONITOR).await?;
     for file in FILES {
@@ -37,7 +39,7 @@ pub(super) async fn install(writer: &Session) -> Result<()> {
     Ok(())
 }
 
-/// The same, with other thresholds than the usual ones.
+/// Creates them with these thresholds.
 pub(super) async fn install_with(writer: &Session, thresholds: &Thresholds) -> Result<()> {
     install(writer).await?;
     let usual = Thresholds::default();
@@ -60,43 +62,57 @@ pub(super) async fn install_with(writer: &Session, thresholds: &Thresholds) -> R
     Ok(())
 }
 
-/// Who judges one server.
-pub(super) struct Judges {
+/// Both judgements of one server.
+pub(super) struct Judges<'a> {
+    lab: &'a Lab,
+    /// The name of the server.
+    server: String,
     session: Session,
     thresholds: Thresholds,
 }
 
-impl Judges {
-    pub(super) async fn of(node: &Node, thresholds: Thresholds) -> Result<Self> {
-        Ok(Self { session: session_as(node, "monitor").await?, thresholds })
+impl<'a> Judges<'a> {
+    /// Opens a session for both judgements.
+    pub(super) async fn of(lab: &'a Lab, node: &Node, thresholds: Thresholds) -> Result<Self> {
+        let (server, session) = (node.name().to_owned(), session_as(node, "monitor").await?);
+        Ok(Self { lab, server, session, thresholds })
     }
 
-    /// Waits until both say that this check is so, and the same of all others; gives what they say.
-    pub(super) async fn say(
+    /// Waits until both judgements agree on this severity, and notes it, as
+    /// `primary: lag of standby1, after 20 kB`.
+    pub(super) async fn judge(
         &self,
         check: &str,
         subject: &str,
         severity: Severity,
-    ) -> Result<String> {
+        when: &str,
+    ) -> Result<Proof> {
+        let seen = self.agreed(check, subject, severity).await?;
+        let of = if subject.is_empty() { String::new() } else { format!(" of {subject}") };
+        Ok(self.lab.fact(&format!("{}: {check}{of}, {when}", self.server), seen))
+    }
+
+    /// Waits until both give this check this severity and agree on all others, and returns the severity.
+    async fn agreed(&self, check: &str, subject: &str, severity: Severity) -> Result<String> {
         let wanted = (check.to_owned(), subject.to_owned(), severity.to_string());
-        until(&format!("both judges say {wanted:?}"), PATIENCE, || async {
+        until(&format!("both judgements contain {wanted:?}"), PATIENCE, || async {
             let (sql, rust) = (self.sql().await?, self.rust().await?);
             Ok(match sql == rust && sql.contains(&wanted) {
                 true => Seen::Done(wanted.2.clone()),
-                false => Seen::NotYet(format!("SQL says {sql:?}\n  health.rs says {rust:?}")),
+                false => Seen::NotYet(format!("SQL: {sql:?}\n  health.rs: {rust:?}")),
             })
         })
         .await
     }
 
-    async fn sql(&self) -> Result<BTreeSet<Said>> {
+    async fn sql(&self) -> Result<BTreeSet<Judged>> {
         let rows = self.session.rows(CHECKS).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
     }
 
-    async fn rust(&self) -> Result<BTreeSet<Said>> {
+    async fn rust(&self) -> Result<BTreeSet<Judged>> {
         let findings = judge(&observe(&self.session).await?, &self.thresholds, Expected::default());
-        // What is expected of a server is nothing that it knows.
+        // These two judge what the caller expects, which the views do not know.
         let known = findings.into_iter().filter(|one| !["role", "standbys"].contains(&one.name));
         let said = known.map(|one| {
             (one.name.to_owned(), one.subject.unwrap_or_default(), one.severity.to_string())
@@ -105,19 +121,19 @@ impl Judges {
     }
 }
 
-/// Looks at a server with a role of one's own.
-pub(super) async fn look_as(node: &Node, role: &str) -> Result<Observation> {
+/// Observes a server as this role.
+pub(super) async fn observe_as(node: &Node, role: &str) -> Result<Observation> {
     observe(&session_as(node, role).await?).await
 }
 
-/// A session of a role whose password is its name.
+/// Opens a session of a role whose password is its name.
 pub(super) async fn session_as(node: &Node, role: &str) -> Result<Session> {
     let mut config = node.config();
     config.user(role).password(role);
     Session::open(&config, node.name(), &Notebook::in_memory()).await
 }
 
-/// What is judged of a server, and how, as a table: one line for each check.
+/// Judges an observation, and returns one line for each check: its name and its severity.
 pub(super) fn verdicts(seen: &Observation, expected: Expected) -> Vec<String> {
     let findings = judge(seen, &Thresholds::default(), expected);
     findings.iter().map(|one| format!("{} {}", one.name, one.severity)).collect()
