@@ -61,10 +61,10 @@ async fn run(crashes: u32) -> Result<Tally> {
     let mut sum = Tally::default();
     for number in 1..=crashes {
         let seen = crash(&site).await?;
-        let _ = writeln!(stdout(), "crash {number}: {}", seen.told());
+        let _ = writeln!(stdout(), "crash {number}: {}", seen.summary());
         sum = sum.and(seen);
     }
-    let _ = writeln!(stdout(), "{crashes} crashes on {site}: {}", sum.told());
+    let _ = writeln!(stdout(), "{crashes} crashes on {site}: {}", sum.summary());
     Ok(sum)
 }
 
@@ -113,13 +113,13 @@ impl Tally {
         [self.lost, self.unexpected, self.duplicated] == [0; 3]
     }
 
-    fn told(self) -> String {
+    fn summary(self) -> String {
         let Self { acked, unknown, recovered, lost, unexpected, duplicated } = self;
-        let told =
+        let summary =
             format!("acked {acked}, unknown {unknown} ({recovered} of them found), lost {lost}");
         match (unexpected, duplicated) {
-            (0, 0) => told,
-            _ => told + &format!(", unexpected {unexpected}, duplicated {duplicated}"),
+            (0, 0) => summary,
+            _ => summary + &format!(", unexpected {unexpected}, duplicated {duplicated}"),
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod freeze;
 mod log;
 mod setting;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -164,6 +165,24 @@ impl Node {
     pub(crate) async fn ready(&self) -> Result<()> {
         let session = self.ready_for(&self.password).await?;
         self.record_settings(&session).await
+    }
+
+    /// Records what the configuration files set, as far as it has changed since the last start.
+    async fn record_settings(&self, session: &Session) -> Result<()> {
+        let mut now = BTreeMap::new();
+        for row in session.rows_unrecorded(configuration::FROM_FILES).await? {
+            let failed = |source| Error::sql("reading pg_settings", source).on(self.name());
+            let name: String = row.try_get("name").map_err(failed)?;
+            let value: String = row.try_get("value").map_err(failed)?;
+            let value = configuration::placeholders(&name, &value);
+            now.insert(name, value);
+        }
+        let settings = self.shown.changed(now);
+        if !settings.is_empty() {
+            let node = self.name().to_owned();
+            self.notebook().note(Event::Settings { node, settings });
+        }
+        Ok(())
     }
 
     /// Waits as [`ready`](Self::ready) does and returns a session, with the password of the

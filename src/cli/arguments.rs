@@ -156,7 +156,7 @@ pub(super) struct Options {
     /// Install PostgreSQL first, where neither a container engine nor an installation can run it
     #[arg(long)]
     pub(super) install: bool,
-    /// Are the pages of this run accepted as they are? (`lab accept`)
+    /// Tells whether the pages of this run are accepted as they are (`lab accept`).
     #[arg(skip)]
     accept: bool,
 }

@@ -115,7 +115,7 @@ fn lag_of(who: &str, lag: u64, figure: &'static str, thresholds: &Thresholds) ->
     Finding::new("lag", severity, sentence).with(figure, lag, Unit::Bytes, levels)
 }
 
-/// Says which level a value is above; empty where it is above none.
+/// Names the level that a value is above; empty where it is above none.
 fn above(severity: Severity, levels: Levels, shown: impl Fn(u64) -> String) -> String {
     let level = match severity {
         Severity::Info => levels.info,

@@ -4,15 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::Node;
 use crate::conf::Conf;
-use crate::error::{Error, Result};
-use crate::record::event::{Event, Setting};
-use crate::session::Session;
+use crate::record::event::Setting;
 
 /// Every setting that a configuration file sets, but for those that only say which node this is and
 /// where it listens (manual: `pg_settings`).
-const FROM_FILES: &str = "SELECT name, current_setting(name) AS value FROM pg_settings \
+pub(super) const FROM_FILES: &str = "SELECT name, current_setting(name) AS value FROM pg_settings \
      WHERE source = 'configuration file' \
      AND name NOT IN ('cluster_name', 'listen_addresses', 'unix_socket_directories') ORDER BY name";
 
@@ -31,7 +28,7 @@ impl Shown {
     }
 
     /// Returns what has changed since the last call.
-    fn changed(&self, now: BTreeMap<String, String>) -> Vec<Setting> {
+    pub(super) fn changed(&self, now: BTreeMap<String, String>) -> Vec<Setting> {
         let mut shown = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::replace(&mut *shown, now);
         let mut changed = Vec::new();
@@ -50,28 +47,8 @@ impl Shown {
     }
 }
 
-impl Node {
-    /// Records what the configuration files set, as far as it has changed since the last start.
-    pub(super) async fn record_settings(&self, session: &Session) -> Result<()> {
-        let mut now = BTreeMap::new();
-        for row in session.rows_unrecorded(FROM_FILES).await? {
-            let failed = |source| Error::sql("reading pg_settings", source).on(self.name());
-            let name: String = row.try_get("name").map_err(failed)?;
-            let value: String = row.try_get("value").map_err(failed)?;
-            let value = placeholders(&name, &value);
-            now.insert(name, value);
-        }
-        let settings = self.shown.changed(now);
-        if !settings.is_empty() {
-            let node = self.name().to_owned();
-            self.notebook().note(Event::Settings { node, settings });
-        }
-        Ok(())
-    }
-}
-
 /// Returns a setting's value with placeholders for what differs from run to run.
-fn placeholders(name: &str, value: &str) -> String {
+pub(super) fn placeholders(name: &str, value: &str) -> String {
     match name {
         "primary_conninfo" => conninfo(value),
         "recovery_target_time" => "‹time›".to_owned(),
@@ -103,7 +80,7 @@ pub(super) fn shown_variables(line: &str, all: &[(&str, String)]) -> Vec<(String
     let shown = |(name, value): &(&str, String)| {
         let value = match *name {
             "UPSTREAM" => conninfo(value),
-            "AUTO" => value.lines().map(setting_line).collect::<Vec<_>>().join("; "),
+            "AUTO" => value.lines().map(|line| setting_line(line) + "\n").collect(),
             "PASSWORD" | "PGPASSWORD" => "‹password›".to_owned(),
             _ => value.clone(),
         };
@@ -148,19 +125,19 @@ mod tests {
 
     #[test]
     fn addresses_and_passwords_are_not_recorded() {
-        let told = "user=replicator password=secret host=10.0.0.1 port=42049 sslmode=prefer";
+        let given = "user=replicator password=secret host=10.0.0.1 port=42049 sslmode=prefer";
         assert_eq!(
-            placeholders("primary_conninfo", told),
+            placeholders("primary_conninfo", given),
             "user=replicator password=‹password› host=‹host› port=‹port› …"
         );
         let all = [
-            ("AUTO", format!("primary_conninfo = '{told}'\nprimary_slot_name = 's1'\n")),
+            ("AUTO", format!("primary_conninfo = '{given}'\nprimary_slot_name = 's1'\n")),
             ("PGPASSWORD", "secret".to_owned()),
             ("HBA", "secret".to_owned()),
         ];
         let shown = shown_variables("printf %s \"$AUTO\"", &all);
-        let auto = "primary_conninfo = 'user=replicator password=‹password› host=‹host› port=‹port› …'; \
-                    primary_slot_name = 's1'";
+        let auto = "primary_conninfo = 'user=replicator password=‹password› host=‹host› port=‹port› …'\n\
+                    primary_slot_name = 's1'\n";
         let expected = [("AUTO", auto), ("PGPASSWORD", "‹password›")];
         assert_eq!(shown, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }

@@ -1,6 +1,6 @@
 //! A record as a page of a lab notebook, for people who review: steps, what was typed, facts, and
-//! which measurements were taken. A page never shows a value that differs from run to run; what is
-//! shown to somebody who looks into one run does.
+//! which measurements were taken. A page never shows a value that differs from run to run; the text
+//! for a person who looks into one run does.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -80,9 +80,7 @@ impl Page {
             Event::Step { title } => self.step(title),
             Event::Command { node, line, with } => {
                 if self.typed(&format!("{node}$ {line}")) {
-                    with.iter().for_each(|(name, value)| {
-                        self.line(&format!("      with {name}={}", in_shell(value)));
-                    });
+                    with.iter().for_each(|(name, value)| self.variable(name, value));
                 }
             }
             Event::Sql { node, text } => drop(self.typed(&format!("{node}=# {}", one_line(text)))),
@@ -118,6 +116,17 @@ impl Page {
         is_new
     }
 
+    /// Prints a variable of a line that was typed; one of several lines as these lines.
+    fn variable(&mut self, name: &str, value: &str) {
+        match value.contains('\n') {
+            false => self.line(&format!("      with {name}={}", in_shell(value))),
+            true => {
+                self.line(&format!("      with {name} as these lines:"));
+                value.lines().for_each(|line| self.line(&format!("        {line}")));
+            }
+        }
+    }
+
     fn learn(&mut self, sentence: &str, because: &[String]) {
         if !self.learned {
             self.learned = true;
@@ -133,7 +142,7 @@ impl Page {
     }
 }
 
-/// Returns a value as a shell needs it.
+/// Returns a value of one line as a shell needs it.
 fn in_shell(value: &str) -> String {
     match value.contains('\'') {
         true => format!("\"{value}\""),

@@ -35,8 +35,10 @@ impl Servers {
             lines.extend(line("settings of every server", all));
         }
         for (node, settings) in new {
-            let own =
-                settings.iter().filter(|one| self.common.get(&one.name) != one.value.as_ref());
+            let is_own = |one: &&Setting| {
+                one.value.is_none() || self.common.get(&one.name) != one.value.as_ref()
+            };
+            let own = settings.iter().filter(is_own);
             let own = own.map(|one| shown(&one.name, one.value.as_ref()));
             lines.extend(line(&format!("settings of {node}"), own));
         }

@@ -131,7 +131,10 @@ fn the_journal_takes_the_newest_version() {
     let run = |postgres: &str, host: &str, alone: bool, started: u64, value: &str| {
         let begin = begin(page, postgres).at(host, "somewhere").alone(alone).started(started);
         let value = Fact::Text(value.to_owned());
-        let fact = Event::Fact { name: "rows of 1000 that are there".to_owned(), value };
+        let fact = Event::Fact {
+            name: "rows on the new primary, of the 1000 from before".to_owned(),
+            value,
+        };
         record(&begin, [fact, Event::End(replication_lab::record::Outcome::Passed)])
     };
     let records = [
@@ -142,7 +145,8 @@ fn the_journal_takes_the_newest_version() {
     ];
     let journal = render(&records).unwrap().journal;
     assert!(journal.contains("| rows kept, of 1000 | by itself | 04@promote |"), "{journal}");
-    let change = "| 04@promote | rows of 1000 that are there | 15: older | 17: ";
+    let change =
+        "| 04@promote | rows on the new primary, of the 1000 from before | 15: older | 17: ";
     assert!(journal.contains(change), "{journal}");
 }
 

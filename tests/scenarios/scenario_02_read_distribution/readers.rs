@@ -215,7 +215,7 @@ async fn texts(session: &Session, sql: &str) -> Result<Vec<String>> {
     Ok(session.rows(sql).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// Does `work` while a session inserts orders, and returns how many it inserted.
+/// Runs `work` while a session inserts orders, and returns how many it inserted.
 async fn beside<T>(writer: &Session, work: impl Future<Output = Result<T>>) -> Result<(T, u64)> {
     let mut written = 0;
     let write = async {

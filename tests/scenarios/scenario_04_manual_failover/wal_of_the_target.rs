@@ -12,7 +12,7 @@ use crate::steps::wal::{file_is_there, next_wal_file};
 
 const TO_ARCHIVE: &str = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
 
-/// Lets the old primary write several WAL files and make a checkpoint, so that it removes the file with
+/// Makes the old primary write several WAL files and a checkpoint, so that it removes the file with
 /// the fork, and returns that file's name. The slot of the promoted standby would retain it, so the
 /// slot is dropped.
 pub(super) async fn recycle(pair: &Cluster, on_old: &Session) -> Result<String> {

@@ -10,7 +10,7 @@ const RESTORE: &str = "PGSERVICEFILE=../services psql service=primary -XAtc \
      \"SELECT encode(pg_read_binary_file('../archive/%f'), 'base64')\" >../fetched \
      && base64 -d ../fetched >%p";
 
-/// Gives the standby a `restore_command`. The next start reads it, on every version.
+/// Sets a `restore_command` on the standby. The next start reads it, on every version.
 pub(super) async fn set_restore_command(pair: &Cluster, reader: &Session) -> Result<()> {
     let (host, port) = pair.link("standby1")?.address();
     let config = pair.primary().config();

@@ -162,7 +162,7 @@ fn without_a_slot_but_an_archive(#[context] test: Context) {
         "A standby restores removed WAL files from an archive and streams again, without a rebuild";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A standby without a slot, and a primary that archives its WAL");
-        let pair = lab.start(small(without_slot().archiving())).await?;
+        let pair = lab.start(impatient(small(without_slot().archiving()))).await?;
         let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         shop(&writer, 100).await?;
@@ -171,6 +171,8 @@ fn without_a_slot_but_an_archive(#[context] test: Context) {
         let cut = pair.link("standby1")?.cut();
         let looker = primary.session_unrecorded().await?;
         let needed: String = looker.value(NEEDED).await?;
+        // The walsender of the time before the cut could go on with WAL that it has read already.
+        primary.wait_for_log(GAVE_UP).await?;
         times(4, |_| next_wal_file(&writer, "SELECT place_orders(1)")).await?;
         wait_for_archived(&writer).await?;
         writer.run("CHECKPOINT").await?;

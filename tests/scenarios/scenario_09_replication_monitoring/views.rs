@@ -9,7 +9,7 @@ use super::judges::{install, session_as};
 use super::questions::{DASHBOARD, HISTORY, SLOTS, STANDBY, WAL, line};
 use crate::support::{Lab, scenario};
 
-/// The same views work in every version, on a primary and on a standby.
+/// One set of views works in every version, on a primary and on a standby.
 ///
 /// Method: create the views on the primary; a role with `pg_monitor` alone reads each on both servers.
 #[rstest]

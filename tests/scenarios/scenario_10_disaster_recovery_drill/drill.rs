@@ -19,18 +19,22 @@ use crate::support::Lab;
 /// What a health check expects of the pair: a primary with one standby.
 const WHOLE: Expected = Expected { in_recovery: Some(false), standbys: Some(1) };
 
-/// Returns what a health check says of a primary. One that cannot be reached is critical.
-pub(super) async fn health(node: &Node) -> Severity {
-    let seen = async { observe(&node.session_unrecorded().await?).await };
-    seen.await
-        .map_or(Severity::Critical, |seen| worst(&judge(&seen, &Thresholds::default(), WHOLE)))
+/// Returns what a health check says of a primary that can be reached.
+async fn health(node: &Node) -> Result<Severity> {
+    let seen = observe(&node.session_unrecorded().await?).await?;
+    Ok(worst(&judge(&seen, &Thresholds::default(), WHOLE)))
 }
 
 /// Repeats a health check of a primary until it has this result, and returns the result.
 pub(super) async fn wait_for_health(node: &Node, severity: Severity) -> Result<String> {
     until(&format!("a health check says {severity} of {}", node.name()), PATIENCE, || async {
-        let seen = health(node).await;
-        Ok(if seen == severity { Seen::Done(()) } else { Seen::NotYet(seen.to_string()) })
+        match health(node).await {
+            Ok(seen) if seen == severity => Ok(Seen::Done(())),
+            Ok(seen) => Ok(Seen::NotYet(seen.to_string())),
+            // A primary that cannot be reached is critical.
+            Err(_) if severity == Severity::Critical => Ok(Seen::Done(())),
+            Err(unreached) => Err(unreached),
+        }
     })
     .await?;
     Ok(severity.to_string())

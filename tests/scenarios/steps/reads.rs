@@ -16,7 +16,7 @@ pub(crate) async fn turnover(session: &Session) -> Result<()> {
     session.rows(BY_PRODUCT).await.map(drop)
 }
 
-/// Lets one reader per node read the turnover again and again for this time. Returns the number of reads,
+/// Runs one reader per node, which reads the turnover again and again for this time. Returns the number of reads,
 /// and the `cluster_name` of every server that answered.
 pub(crate) async fn reads(nodes: &[&Node], span: Duration) -> Result<(u64, Vec<String>)> {
     let read = try_join_all(nodes.iter().map(|node| async {

@@ -8,7 +8,7 @@ use replication_lab::Result;
 
 use crate::support::Lab;
 
-/// Does something `count` times, one after the other, and returns the results.
+/// Repeats an act `count` times, one after the other, and returns the results.
 pub(crate) async fn times<T, F>(count: u64, mut act: impl FnMut(u64) -> F) -> Result<Vec<T>>
 where
     F: Future<Output = Result<T>>,
@@ -20,7 +20,7 @@ where
     Ok(done)
 }
 
-/// Does something again and again until a time has passed, and returns how often.
+/// Repeats an act until a time has passed, and returns how often.
 pub(crate) async fn for_a_while<F>(span: Duration, mut act: impl FnMut() -> F) -> Result<u64>
 where
     F: Future<Output = Result<()>>,
@@ -34,7 +34,7 @@ where
     Ok(done)
 }
 
-/// Does something, and returns how long it took.
+/// Runs an act once, and returns how long it took.
 pub(crate) async fn timed(act: impl Future<Output = Result<()>>) -> Result<Duration> {
     let started = Instant::now();
     act.await?;
