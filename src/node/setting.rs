@@ -26,6 +26,9 @@ impl Node {
             let shown: String = looker.value_unrecorded(&format!("SHOW {name}")).await?;
             Ok(if shown == value { Seen::Done(()) } else { Seen::NotYet(shown) })
         })
-        .await
+        .await?;
+        // One session shows the value before the postmaster has signalled every process: it does so
+        // before it starts a new one.
+        self.session_unrecorded().await.map(drop)
     }
 }
