@@ -66,7 +66,9 @@ impl Page {
                 if !settings.is_empty() && settings == self.settings {
                     self.line("- settings: those of the cluster before");
                 } else {
-                    settings.iter().for_each(|line| self.line(line));
+                    for line in &settings {
+                        self.line(line);
+                    }
                 }
                 self.settings = settings;
             }
@@ -74,13 +76,17 @@ impl Page {
                 self.servers.add(node, settings);
                 if !self.provisioning {
                     let lines = self.servers.lines(self.figures);
-                    lines.iter().for_each(|line| self.line(line));
+                    for line in lines {
+                        self.line(&line);
+                    }
                 }
             }
             Event::Step { title } => self.step(title),
             Event::Command { node, line, with } => {
                 if self.typed(&format!("{node}$ {line}")) {
-                    with.iter().for_each(|(name, value)| self.variable(name, value));
+                    for (name, value) in with {
+                        self.variable(name, value);
+                    }
                 }
             }
             Event::Sql { node, text } => drop(self.typed(&format!("{node}=# {}", one_line(text)))),
@@ -122,7 +128,9 @@ impl Page {
             false => self.line(&format!("      with {name}={}", in_shell(value))),
             true => {
                 self.line(&format!("      with {name} as these lines:"));
-                value.lines().for_each(|line| self.line(&format!("        {line}")));
+                for line in value.lines() {
+                    self.line(&format!("        {line}"));
+                }
             }
         }
     }

@@ -56,7 +56,8 @@ fn the_language_is_plain() {
             if let Some(word) = words.find(&text) {
                 found.push(format!("{}the word {:?} in: {}", at(), word.as_str(), line.trim()));
             }
-            let comment = documentation(line).filter(|_| path.ends_with(".rs"));
+            let comment = documentation(line)
+                .filter(|_| Path::new(&path).extension().is_some_and(|end| end == "rs"));
             let first = comment.filter(|_| !in_documentation);
             if let Some(opening) = first.and_then(|first| openings.find(first)) {
                 found.push(format!(
