@@ -37,7 +37,7 @@ const NO_PROGRAMS: (&str, &str) = ("LAB_PG_BIN", "/nonexistent/bin");
 )]
 #[case::neither(
     &[("LAB_HOST", "auto"), NO_ENGINE, ("LAB_PG", "98")],
-    &["choosing where to run PostgreSQL", "container engine", "PostgreSQL 98 on this", "either of the two"]
+    &["choosing where to run PostgreSQL", "container engine", "PostgreSQL 98 on this", "one of the two"]
 )]
 fn says(#[case] environment: Environment, #[case] expected: &'static [&'static str]) {
     within_deadline(async move { refused(bare_lab().envs(environment.iter().copied()), expected) });
