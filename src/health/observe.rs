@@ -53,7 +53,7 @@ const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
 ///
 /// ```no_run
 /// # async fn example(session: &replication_lab::Session) -> replication_lab::Result<()> {
-/// /// use replication_lab::health::{Expected, Severity, Thresholds, judge, observe, worst};
+/// use replication_lab::health::{Expected, Severity, Thresholds, judge, observe, worst};
 /// let findings = judge(&observe(session).await?, &Thresholds::default(), Expected::default());
 /// assert_eq!(worst(&findings), Severity::Ok, "{findings:?}");
 /// # Ok(()) }
