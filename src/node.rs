@@ -15,7 +15,6 @@ pub(crate) mod freeze;
 mod log;
 mod setting;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -169,14 +168,7 @@ impl Node {
 
     /// Records what the configuration files set, as far as it has changed since the last start.
     async fn record_settings(&self, session: &Session) -> Result<()> {
-        let mut now = BTreeMap::new();
-        for row in session.rows_unrecorded(configuration::FROM_FILES).await? {
-            let failed = |source| Error::sql("reading pg_settings", source).on(self.name());
-            let name: String = row.try_get("name").map_err(failed)?;
-            let value: String = row.try_get("value").map_err(failed)?;
-            let value = configuration::placeholders(&name, &value);
-            now.insert(name, value);
-        }
+        let now = configuration::read(session).await.map_err(|error| error.on(self.name()))?;
         let settings = self.shown.changed(now);
         if !settings.is_empty() {
             let node = self.name().to_owned();

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::conf::Conf;
+use crate::error::{Error, Result};
 use crate::record::event::Setting;
+use crate::session::Session;
 
 /// Every setting that a configuration file sets, but for those that only say which node this is and
 /// where it listens (manual: `pg_settings`).
-pub(super) const FROM_FILES: &str = "SELECT name, current_setting(name) AS value FROM pg_settings \
+const FROM_FILES: &str = "SELECT name, current_setting(name) AS value FROM pg_settings \
      WHERE source = 'configuration file' \
      AND name NOT IN ('cluster_name', 'listen_addresses', 'unix_socket_directories') ORDER BY name";
 
@@ -47,8 +49,21 @@ impl Shown {
     }
 }
 
+/// Returns what the configuration files of a session's server set, by name, with placeholders.
+pub(super) async fn read(session: &Session) -> Result<BTreeMap<String, String>> {
+    let failed = |source| Error::sql("reading pg_settings", source);
+    let mut values = BTreeMap::new();
+    for row in session.rows_unrecorded(FROM_FILES).await? {
+        let name: String = row.try_get("name").map_err(failed)?;
+        let value: String = row.try_get("value").map_err(failed)?;
+        let value = placeholders(&name, &value);
+        values.insert(name, value);
+    }
+    Ok(values)
+}
+
 /// Returns a setting's value with placeholders for what differs from run to run.
-pub(super) fn placeholders(name: &str, value: &str) -> String {
+fn placeholders(name: &str, value: &str) -> String {
     match name {
         "primary_conninfo" => conninfo(value),
         "recovery_target_time" => "‹time›".to_owned(),

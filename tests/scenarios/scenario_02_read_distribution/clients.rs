@@ -6,11 +6,9 @@ use replication_lab::{Cluster, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite};
 
+use crate::steps::reads::SERVER;
 use crate::steps::shop::{ORDER, ORDERS};
 use crate::support::{Lab, scenario};
-
-/// The name of the server that answers.
-const SERVER: &str = "SELECT current_setting('cluster_name')";
 
 /// One connection string leads writers to the primary and readers to the standby.
 ///

@@ -10,10 +10,9 @@ use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use super::split_brain::{FILL, must_be_on};
+use crate::steps::reads::SERVER;
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS};
 use crate::support::{Lab, scenario};
-
-const SERVER: &str = "SELECT current_setting('cluster_name')";
 
 /// A promoted standby has every row that it replayed and accepts writes, and a client that asks for
 /// `target_session_attrs=read-write` reaches it with the connection string that it had.

@@ -1,6 +1,5 @@
 //! The primary's WAL archive, and a standby that reads it. Nothing here rebuilds the standby.
 
-use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{Cluster, Result, Script, Session};
 
 /// How the standby fetches a WAL file from the primary's archive. It stands for whatever reaches an
@@ -22,21 +21,4 @@ pub(super) async fn set_restore_command(pair: &Cluster, reader: &Session) -> Res
     pair.standby()?.host().run(&write.with("SERVICES", services)).await?;
     let command = RESTORE.replace('\'', "''");
     reader.run(&format!("ALTER SYSTEM SET restore_command = '{command}'")).await
-}
-
-/// Waits until every finished WAL file is archived: a checkpoint removes none that is not.
-pub(super) async fn wait_for_archived(primary: &Session) -> Result<()> {
-    let waiting = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
-    until("every finished WAL file is archived", PATIENCE, || async {
-        Ok(match primary.count(waiting).await? {
-            0 => Seen::Done(()),
-            files => Seen::NotYet(format!("{files} files wait")),
-        })
-    })
-    .await
-}
-
-/// A query that counts the WAL files of this name in the primary's archive.
-pub(super) fn file_is_archived(file: &str) -> String {
-    format!("SELECT count(*) FROM pg_ls_dir('../archive') AS name WHERE name = '{file}'")
 }

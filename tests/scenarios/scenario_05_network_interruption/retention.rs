@@ -10,8 +10,9 @@ use replication_lab::wal::{Lsn, bytes_between};
 use replication_lab::{Node, Result, Sampler, Shutdown, Standby, Topology, stat};
 use rstest::{Context, rstest};
 
-use super::archive::{file_is_archived, set_restore_command, wait_for_archived};
+use super::archive::set_restore_command;
 use super::pair::{impatient, most, passed, same_orders};
+use crate::steps::archive::{file_is_archived, wait_for_archived};
 use crate::steps::repeat::times;
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::slot::wait_for_slot;

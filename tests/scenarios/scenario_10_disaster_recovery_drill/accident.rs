@@ -7,10 +7,10 @@ use replication_lab::wal::Timeline;
 use replication_lab::{RecoveryTarget, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 
+use crate::steps::archive::TO_ARCHIVE;
 use crate::steps::shop::{ORDERS, USERS};
 use crate::support::{Lab, scenario};
 
-const TO_ARCHIVE: &str = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
 const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders AS o";
 
 /// Point-in-time recovery restores a dropped table with every row that was committed before the chosen

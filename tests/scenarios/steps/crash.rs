@@ -11,12 +11,11 @@ use replication_lab::workload::orders;
 use replication_lab::{Cluster, Fault, Result, Session, Topology, Writers};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
+use crate::steps::reads::SERVER;
 use crate::support::Lab;
 
 /// The number of writers.
 pub(crate) const WRITERS: usize = 4;
-
-const SERVER: &str = "SELECT current_setting('cluster_name')";
 
 /// Starts a pair with a shop, and writers that have placed some orders when this returns.
 pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluster>, Writers)> {

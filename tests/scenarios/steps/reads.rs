@@ -7,6 +7,9 @@ use replication_lab::{Node, Result, Session};
 
 use crate::steps::repeat::for_a_while;
 
+/// The name of the server that answers.
+pub(crate) const SERVER: &str = "SELECT current_setting('cluster_name')";
+
 /// The turnover of every product.
 pub(crate) const BY_PRODUCT: &str = "SELECT p.name || ': ' || sum(o.amount * p.price) FROM orders o \
                           JOIN products p ON p.id = o.product GROUP BY p.name ORDER BY p.name";
