@@ -327,10 +327,24 @@ impl Node {
     ///
     /// The control file cannot be read.
     pub async fn last_checkpoint(&self) -> Result<Lsn> {
-        let line = "pg_controldata -D \"$PGDATA\" | grep 'Latest checkpoint location'";
-        let said = self.run(line).await?;
-        let location = said.rsplit(' ').next().and_then(|location| location.trim().parse().ok());
-        location.ok_or_else(|| Error::unreadable("reading the control file", said).on(&self.name))
+        let location = self.control("Latest checkpoint location").await?;
+        let parsed = location.parse().ok();
+        parsed.ok_or_else(|| Error::unreadable("reading the control file", location).on(&self.name))
+    }
+
+    /// Returns the value of one line of the control file, whether the server runs or not. After a
+    /// crash `Database cluster state` is still `in production`, on a standby `in archive recovery`;
+    /// after a shutdown it is `shut down` or `shut down in recovery` (manual: `pg_controldata`).
+    ///
+    /// # Errors
+    ///
+    /// The control file cannot be read, or has no such line.
+    pub async fn control(&self, line: &str) -> Result<String> {
+        let said = self.run(&format!("pg_controldata -D \"$PGDATA\" | grep '{line}'")).await?;
+        match said.split_once(':') {
+            Some((_, value)) => Ok(value.trim().to_owned()),
+            None => Err(Error::unreadable("reading the control file", said).on(&self.name)),
+        }
     }
 
     /// Opens a session of the superuser.

@@ -41,6 +41,8 @@ pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
 pub struct Report {
     /// The time when the run began, since the record began; the lab measures it.
     pub began: Duration,
+    /// The number of clients that `pgbench` ran.
+    pub clients: u64,
     /// The number of transactions that `pgbench` counted as processed.
     pub transactions: u64,
     /// The number of failed transactions. Before PostgreSQL 15 `pgbench` does not count them: the
@@ -83,6 +85,7 @@ impl Report {
         let figure = |what: &str| after(what).ok_or_else(|| missing(what));
         Ok(Self {
             began: Duration::ZERO,
+            clients: whole(figure("number of clients: ")?),
             transactions: whole(figure("number of transactions actually processed: ")?),
             failed: after("number of failed transactions: ").map_or(0, whole),
             // PostgreSQL 13 prints two such lines; the last one excludes the time of connecting.
@@ -149,6 +152,7 @@ tps = 1522.500021 (excluding connections establishing)
 pgbench (17.12 (Debian 17.12-0+deb13u1))
 progress: 1.0 s, 1498.9 tps, lat 2.654 ms stddev 1.117, 0 failed
 transaction type: <builtin: TPC-B (sort of)>
+number of clients: 16
 number of transactions actually processed: 1501
 number of failed transactions: 2 (0.133%)
 latency average = 2.624 ms
@@ -159,19 +163,19 @@ tps = 1519.100612 (without initial connection time)
     #[test]
     fn the_reports_of_old_and_new_versions_are_read() {
         let report = Report::parse(BY_13).unwrap();
-        assert_eq!((report.transactions, report.failed), (3042, 0));
+        assert_eq!((report.clients, report.transactions, report.failed), (4, 3042, 0));
         assert_eq!(report.latency, Duration::from_micros(2624));
         assert!((report.tps - 1_522.500_021).abs() < 1e-6, "{}", report.tps);
         let seconds: Vec<_> = report.progress.iter().map(|second| second.at.as_secs()).collect();
         assert_eq!(seconds, [1, 2]);
         let report = Report::parse(BY_17).unwrap();
-        assert_eq!((report.transactions, report.failed), (1501, 2));
+        assert_eq!((report.clients, report.transactions, report.failed), (16, 1501, 2));
         assert_eq!(report.progress.first().unwrap().latency, Duration::from_micros(2654));
     }
 
     #[test]
     fn a_program_that_says_nothing_is_an_error() {
         let error = Report::parse("").unwrap_err();
-        assert!(error.to_string().contains("transactions actually processed"), "{error}");
+        assert!(error.to_string().contains("number of clients"), "{error}");
     }
 }

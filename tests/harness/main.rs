@@ -1,6 +1,7 @@
 //! The lab's own guarantees: nothing is left behind, errors say what to do, and the architecture is
 //! as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like the scenarios.
 
+mod acts;
 mod check;
 mod cleanup;
 mod edges;
@@ -13,5 +14,6 @@ mod sandbox;
 mod shapes;
 mod support;
 mod traces;
+mod waits;
 mod words;
 mod workbook;

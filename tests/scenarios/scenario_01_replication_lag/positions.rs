@@ -1,6 +1,6 @@
 //! The positions that a standby reports, each of them held back in turn. Nothing here measures a load.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::stat::{self, Replication};
@@ -43,12 +43,17 @@ fn three_kinds_of_lag(#[context] test: Context) {
 
         lab.step("The link delays every byte by 20 ms: a report comes after a round trip of 40 ms");
         let slow = pair.link("standby1")?.delay(ONE_WAY);
+        let began = Instant::now();
         let report = report(&writer).await?;
         lab.key_figure("write lag", report.write_lag.unwrap_or_default());
         lab.measure("flush lag", report.flush_lag.unwrap_or_default());
         lab.measure("replay lag", report.replay_lag.unwrap_or_default());
         let round_trip = report.write_lag >= Some(2 * ONE_WAY);
         let far = lab.must_be("is the write lag at least 40 ms", round_trip, true);
+        let possible = report.write_lag <= Some(began.elapsed());
+        lab.must_be("is the write lag shorter than this step", possible, true);
+        let ordered = report.write_lag <= report.flush_lag && report.flush_lag <= report.replay_lag;
+        lab.must_be("is write lag ≤ flush lag ≤ replay lag", ordered, true);
         slow.heal();
         let last = wait_for_no_lag(&writer, "standby1").await?;
         lab.must_be("bytes of replay lag without the delay", last.lag(), Some(0));

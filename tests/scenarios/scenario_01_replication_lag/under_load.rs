@@ -11,6 +11,7 @@ use replication_lab::wal::{Lsn, bytes_between};
 use replication_lab::{Cluster, Proof, Result, Sampler, Samples, Session, Topology};
 use rstest::{Context, rstest};
 
+use crate::steps::bounds::must_be_sampled;
 use crate::steps::shop::USERS;
 use crate::steps::wal::WRITTEN;
 use crate::support::{Lab, scenario};
@@ -115,6 +116,9 @@ async fn insert(lab: &Lab, pair: &Cluster, writer: &Session, rows: u64) -> Resul
     lab.key_figure("peak lag while it ran", Reading::Bytes(during.unwrap_or(0)));
     lab.key_figure("lag the moment it returned", Reading::Bytes(at_return.unwrap_or(0)));
     lab.measure("from its return until all was replayed", caught_up);
+    must_be_sampled(lab, &seen, took);
+    let header = "is there at least the header of a WAL record, 24 bytes, for each row";
+    lab.must_be(header, wal >= rows * 24, true);
     lab.must_be("users on the primary", writer.count(USERS).await?, expected);
     lab.must_be("users on the standby", reader.count(USERS).await?, expected);
     let in_order = seen.are_in_order("standby1");

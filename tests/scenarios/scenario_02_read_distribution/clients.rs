@@ -6,6 +6,7 @@ use replication_lab::{Cluster, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite};
 
+use crate::steps::crash::must_have_crashed;
 use crate::steps::reads::SERVER;
 use crate::steps::shop::{ORDER, ORDERS};
 use crate::support::{Lab, scenario};
@@ -79,6 +80,7 @@ fn standby_fails(#[context] test: Context) {
             "The standby crashes, and an order is placed: the reader falls back to the primary",
         );
         standby.crash().await?;
+        must_have_crashed(lab, standby, "in archive recovery").await?;
         writer.run(ORDER).await?;
         let read = read_somewhere(&pair).await?;
         let meanwhile =

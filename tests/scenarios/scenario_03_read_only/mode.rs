@@ -1,10 +1,12 @@
 //! What distinguishes a standby from a primary: variables, and the file `standby.signal`. Nothing here
 //! compares statements.
 
-use replication_lab::{Result, Session, Shutdown, Topology};
+use replication_lab::wal::Timeline;
+use replication_lab::{Result, Session, Shutdown, Topology, stat};
 use rstest::{Context, rstest};
 
 use crate::steps::shop::ADD_PRODUCT;
+use crate::steps::shutdown::shut_down;
 use crate::support::{Lab, scenario};
 
 /// A server in recovery refuses writes whatever a session sets; a primary's read-only session can set
@@ -48,8 +50,10 @@ fn variables(#[context] test: Context) {
         let pending = standby.session().await?;
         pending.run("BEGIN").await?;
         pending.value::<i64>("SELECT count(*) FROM products").await?;
-        primary.stop(Shutdown::Fast).await?;
+        shut_down(lab, primary).await?;
         standby.promote().await?;
+        let seen = stat::timeline(&reader).await?;
+        lab.must_be("timeline of standby1 after its promotion", seen, Timeline(2));
         let added = reader.execute(ADD_PRODUCT, &[]).await?;
         let session = lab.must_be("rows that the open session inserts", added, 1);
         let refused = pending.refusal(ADD_PRODUCT).await?;

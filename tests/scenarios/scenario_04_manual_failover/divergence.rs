@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use replication_lab::catchup::{wait_for_no_lag, wait_for_replay_of, wait_for_streaming};
+use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::drift::drift;
 use replication_lab::record::Reading;
 use replication_lab::{Direction, Shutdown, Topology};
@@ -13,6 +13,7 @@ use super::split_brain::{
     FILL, FROM_NEW, FROM_OLD, Resolution, by_kind, diverge, joined, must_be_on, stays_behind,
 };
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS, sums};
+use crate::steps::shutdown::shut_down_and_replay;
 use crate::support::{Lab, scenario};
 
 /// A timeline does not prevent split brain. It makes it visible, and a server that diverged cannot follow
@@ -102,8 +103,7 @@ fn clean_rejoin(#[context] test: Context) {
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run(FILL).await?;
         let reader = new.session().await?;
-        old.stop(Shutdown::Fast).await?;
-        wait_for_replay_of(&reader, old.last_checkpoint().await?).await?;
+        shut_down_and_replay(lab, old, &reader).await?;
         new.promote().await?;
         let added = reader.execute(ADD_PRODUCT, &[]).await?;
         lab.must_be("rows that the new primary inserts", added, 1);

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use replication_lab::catchup::wait_for_replay_of;
+use replication_lab::Topology;
 use replication_lab::record::Reading;
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
-use replication_lab::{Shutdown, Topology};
 use rstest::{Context, rstest};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use super::split_brain::{FILL, must_be_on};
 use crate::steps::reads::SERVER;
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS};
+use crate::steps::shutdown::shut_down_and_replay;
 use crate::support::{Lab, scenario};
 
 /// A promoted standby has every row that it replayed and accepts writes, and a client that asks for
@@ -49,8 +49,7 @@ fn promote(#[context] test: Context) {
             "The primary stops; pg_controldata shows where its last WAL record is, and the standby is \
              promoted once it has replayed that record",
         );
-        primary.stop(Shutdown::Fast).await?;
-        wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
+        shut_down_and_replay(lab, primary, &reader).await?;
         let called = Instant::now();
         standby.promote().await?;
         let client = pair.client(ReadWrite).await?;
@@ -108,8 +107,7 @@ fn timeline(#[context] test: Context) {
             "The primary stops; pg_controldata shows where its last WAL record, the shutdown \
              checkpoint, is, and the standby replays that record",
         );
-        primary.stop(Shutdown::Fast).await?;
-        let replayed = wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
+        let replayed = shut_down_and_replay(lab, primary, &reader).await?;
         lab.measure("last position that the standby replayed", replayed);
 
         lab.step("The standby is promoted, and makes a checkpoint");

@@ -1,10 +1,11 @@
 //! The conditions under which `pg_rewind` works. The other ways out of a split brain are not here.
 
-use replication_lab::{Shutdown, Topology};
+use replication_lab::Topology;
 use rstest::{Context, rstest};
 
 use super::split_brain::{diverge, joined, must_be_on, verdict};
 use super::wal_of_the_target::{is_archived, is_in_pg_wal, recycle};
+use crate::steps::shutdown::shut_down;
 use crate::support::{Lab, scenario};
 
 /// `pg_rewind` refuses what it cannot do safely.
@@ -41,7 +42,7 @@ fn rewind_conditions(#[context] test: Context) {
         );
 
         lab.step("The target is stopped");
-        pair.primary().stop(Shutdown::Fast).await?;
+        shut_down(lab, pair.primary()).await?;
         let stopped = lab.fact(
             "answer of pg_rewind to the stopped target",
             verdict(pair.rewind("primary").await),
@@ -84,7 +85,7 @@ fn rewind_without_wal(#[context] test: Context) {
 
         lab.step("pg_rewind is tried on the old primary, and then a rebuild");
         pair.repoint("primary", "standby1").await?;
-        pair.primary().stop(Shutdown::Fast).await?;
+        shut_down(lab, pair.primary()).await?;
         let said = pair.rewind("primary").await.map_err(|error| error.to_string());
         let refused = said.as_ref().is_err_and(|said| said.contains(&format!("pg_wal/{needed}")));
         let missing = "does pg_rewind fail because it cannot open that file";
@@ -134,7 +135,7 @@ fn rewind_from_archive(#[context] test: Context) {
 
         lab.step("pg_rewind runs without the option, and then with it");
         pair.repoint("primary", "standby1").await?;
-        pair.primary().stop(Shutdown::Fast).await?;
+        shut_down(lab, pair.primary()).await?;
         let said = pair.rewind("primary").await.map_err(|error| error.to_string());
         let refused = said.as_ref().is_err_and(|said| said.contains(&format!("pg_wal/{needed}")));
         let missing = "does pg_rewind without --restore-target-wal fail because of that file";
@@ -172,7 +173,7 @@ fn rewind_too_early(#[context] test: Context) {
         let pair = lab.start(spread.set("checkpoint_completion_target", "0.9")).await?;
         let (_, on_new) = diverge(&pair).await?;
         pair.repoint("primary", "standby1").await?;
-        pair.primary().stop(Shutdown::Fast).await?;
+        shut_down(lab, pair.primary()).await?;
 
         lab.step("pg_rewind --dry-run before that checkpoint has ended");
         let early = verdict(pair.rewind_dry_run("primary").await);

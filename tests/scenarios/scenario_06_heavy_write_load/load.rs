@@ -11,6 +11,7 @@ use replication_lab::topology::PRIMARY;
 use replication_lab::wal::{Lsn, bytes_between};
 use replication_lab::{Cluster, Proof, Result, Sampler, Samples, Session, Topology, stat};
 
+use crate::steps::bounds::{must_be_sampled, must_be_the_work_of};
 use crate::steps::repeat::quantiles;
 use crate::support::Lab;
 
@@ -42,6 +43,8 @@ pub(super) async fn load(lab: &Lab, pair: &Cluster, clients: u64) -> Result<Load
     let seen = sampler.stop().await?;
 
     throughput(lab, &report);
+    must_be_the_work_of(lab, clients, &report);
+    must_be_sampled(lab, &seen, took);
     lab.key_figure("WAL written", Reading::rate(written, took, "bytes"));
     lab.measure("WAL written over time", seen.wal_rate("standby1", TENTH));
     lag(lab, &seen);
@@ -62,6 +65,7 @@ pub(super) async fn price(lab: &Lab, shape: &str, topology: Topology, none: &str
     let cluster = lab.start(topology).await?;
     pgbench::initialise(cluster.primary(), lab.scaled(1)).await?;
     let report = pgbench::run(cluster.primary(), 4, lab.scaled(2)).await?;
+    must_be_the_work_of(lab, 4, &report);
     let tps = Reading::Rate(report.tps, "transactions".to_owned());
     lab.key_figure(&format!("throughput with {shape}"), tps);
     lab.measure(&format!("mean latency of a transaction with {shape}"), report.latency);
@@ -112,6 +116,8 @@ pub(super) async fn wal_of(
     let [images, bytes, hot] = ["images", "bytes", "hot"]
         .map(|column| seen.first().map_or(0, |row| row.get::<_, i64>(column).unsigned_abs()));
     lab.key_figure(&format!("WAL per row: {what}"), Reading::Bytes(bytes / rows));
+    let header = "is there at least the header of a WAL record, 24 bytes, for each row";
+    lab.must_be(header, bytes >= rows * 24, true);
     Ok(Cost { images, bytes, hot })
 }
 

@@ -10,6 +10,7 @@ use replication_lab::{Sampler, Topology, pgbench};
 use rstest::{Context, rstest};
 
 use super::load::{TENTH, lag, lag_after, load};
+use crate::steps::bounds::must_be_sampled;
 use crate::steps::repeat::times;
 use crate::steps::shop::{USERS, sessions};
 use crate::steps::wal::{REPLAYED, WRITTEN};
@@ -81,6 +82,7 @@ fn a_million_rows(#[context] test: Context) {
         lab.key_figure("rows inserted", Reading::rate(rows, took, "rows"));
         lab.key_figure("WAL written", Reading::rate(written, took, "bytes"));
         let samples = sampler.stop().await?;
+        must_be_sampled(lab, &samples, took);
         lab.measure("WAL written over time", samples.wal_rate("standby1", TENTH));
         let samples = samples.until(took);
         lag(lab, &samples);

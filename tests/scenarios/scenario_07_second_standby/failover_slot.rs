@@ -21,11 +21,14 @@ const SYNCHRONISED: &str = "SELECT count(*) FROM pg_replication_slots \
 const CONSUME: &str = "SELECT pg_log_standby_snapshot(); \
                        SELECT pg_replication_slot_advance('kept', pg_current_wal_lsn())";
 
+const RECEIVER: &str = "SELECT (SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming')";
+
 /// The first version with slots that are synchronised.
 const SINCE: u16 = 17;
 
 /// Adds `dbname` to the standby's `primary_conninfo`, which the synchronisation of slots needs to read the
-/// primary's slots. Not recorded, because the password is in it.
+/// primary's slots, and waits for the walreceiver that uses it: while the standby has none, a primary that
+/// stops sends it nothing. Not recorded, because the password is in it.
 pub(super) async fn name_a_database(pair: &Cluster) -> Result<()> {
     let (source, standby) = (pair.source("standby1")?, pair.standby()?);
     let own = replication_lab::conf::conninfo(&[
@@ -33,8 +36,17 @@ pub(super) async fn name_a_database(pair: &Cluster) -> Result<()> {
         ("password", source.password.as_str()),
     ]);
     let sql = format!("ALTER SYSTEM SET primary_conninfo = '{} {own}'", source.conninfo());
-    standby.session_unrecorded().await?.run(&sql).await?;
-    standby.reload().await
+    let reader = standby.session_unrecorded().await?;
+    let before: Option<i32> = reader.value(RECEIVER).await?;
+    reader.run(&sql).await?;
+    standby.reload().await?;
+    until("a new walreceiver streams to the standby", PATIENCE, || async {
+        Ok(match reader.value::<Option<i32>>(RECEIVER).await? {
+            Some(pid) if Some(pid) != before => Seen::Done(()),
+            seen => Seen::NotYet(format!("walreceiver {seen:?}, before the reload {before:?}")),
+        })
+    })
+    .await
 }
 
 /// Waits until the slot is synchronised to the standby, where the version has that.

@@ -1,11 +1,12 @@
 //! Logical slots across a promotion. Nothing here sets up a subscription.
 
-use replication_lab::catchup::wait_for_replay_of;
-use replication_lab::{Shutdown, Topology};
+use replication_lab::wal::Timeline;
+use replication_lab::{Topology, stat};
 use rstest::{Context, rstest};
 
 use super::failover_slot::{CREATE, SLOTS, decoded, name_a_database, wait_until_synchronised};
 use crate::steps::shop::{sessions, shop};
+use crate::steps::shutdown::shut_down_and_replay;
 use crate::support::{Lab, scenario};
 
 /// A logical slot exists on the primary only, and is not on a standby that is promoted; from PostgreSQL 17
@@ -45,9 +46,10 @@ fn failover_slots(#[context] test: Context) {
              standby is promoted once it has replayed that record",
         );
         writer.run("SELECT place_orders(3)").await?;
-        primary.stop(Shutdown::Fast).await?;
-        wait_for_replay_of(&reader, primary.last_checkpoint().await?).await?;
+        shut_down_and_replay(lab, primary, &reader).await?;
         standby.promote().await?;
+        let seen = stat::timeline(&reader).await?;
+        lab.must_be("timeline of the standby after its promotion", seen, Timeline(2));
         let after: String = reader.value(SLOTS).await?;
         let on_new = lab.fact("logical slots on the new primary", after);
         let orders = "orders that the slot kept decodes on the new primary, or the refusal";

@@ -5,10 +5,11 @@ use std::time::Instant;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::conf::conninfo;
 use replication_lab::wal::Lsn;
-use replication_lab::{Cluster, Direction, Result, Session, Shutdown, Standby, Topology, stat};
+use replication_lab::{Cluster, Direction, Result, Session, Standby, Topology, stat};
 use rstest::{Context, rstest};
 
 use crate::steps::shop::{ORDERS, shop};
+use crate::steps::shutdown::shut_down;
 use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::REPLAYED;
 use crate::support::{Lab, scenario};
@@ -112,7 +113,7 @@ fn reconfigure(#[context] test: Context) {
         let hidden = lab.must_be(hidden, reader.value::<bool>(HIDDEN).await?, true);
 
         lab.step("The primary stops, standby1 is promoted, and standby2 connects to it");
-        primary.stop(Shutdown::Fast).await?;
+        shut_down(lab, primary).await?;
         let first = cluster.node("standby1")?;
         first.promote().await?;
         cluster.repoint("standby2", "standby1").await?;

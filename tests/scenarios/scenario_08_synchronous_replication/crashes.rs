@@ -119,6 +119,8 @@ fn losses_are_found(#[context] test: Context) {
         lab.step("The orders on the new primary, compared with the ledger of the writers");
         let verdict = verdict(lab, &pair, &ledger).await?;
         lab.key_figure("acked orders lost", Reading::Count(verdict.lost.len() as u64));
+        let enough = then - before >= lab.scaled(200);
+        lab.must_be("were at least 200 orders acked between the cut and the crash", enough, true);
         let [lost, there] = around_the_cut(&ledger, &verdict, before, then);
         let kept = lab.must_be("orders acked before the cut that are lost", lost, 0_u64);
         let gone = lab.must_be(

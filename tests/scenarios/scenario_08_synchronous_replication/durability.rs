@@ -6,6 +6,7 @@ use rstest::{Context, rstest};
 use super::commits::{Commit, SYNC_REP, order_of, session_at, wait_for_sync_rep};
 use super::pair::synchronous_pair_of;
 use super::unflushable::{continue_in_an_unflushable_segment, repair, wait_for_failed_flush};
+use crate::steps::crash::must_have_crashed;
 use crate::support::{Lab, scenario};
 
 /// A commit at `remote_write` is answered before the standby has flushed it, and can be lost; one at
@@ -53,6 +54,7 @@ fn remote_write(#[context] test: Context) {
         );
         quiet.thaw().await?;
         primary.crash().await?;
+        must_have_crashed(lab, primary, "in production").await?;
         repair(standby).await?;
         standby.promote().await?;
         let reader = standby.session().await?;

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::Timeline;
-use replication_lab::{RecoveryTarget, Result, Session, Shutdown, Topology};
+use replication_lab::{RecoveryTarget, Result, Session, Topology};
 use rstest::{Context, rstest};
 
 use crate::steps::archive::TO_ARCHIVE;
 use crate::steps::shop::{ORDERS, USERS};
+use crate::steps::shutdown::shut_down;
 use crate::support::{Lab, scenario};
 
 const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders AS o";
@@ -50,7 +51,7 @@ fn point_in_time(#[context] test: Context) {
 
         lab.step("The data directory is replaced by the base backup, and recovery stops at the time before the drop");
         let began = Instant::now();
-        primary.stop(Shutdown::Fast).await?;
+        shut_down(lab, primary).await?;
         cluster.recover("primary", &RecoveryTarget::Time(moment)).await?;
         primary.start().await?;
         let writer = primary.session().await?;

@@ -1,7 +1,7 @@
 //! The acts of a disaster recovery drill, and the checks after it. The order of the acts, and what the checks
 //! must show, is the scenario's to say.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use replication_lab::catchup::{
     wait_for_catchup, wait_for_no_lag, wait_for_streaming, wait_for_sync,
@@ -40,16 +40,19 @@ pub(super) async fn wait_for_health(node: &Node, severity: Severity) -> Result<S
     Ok(severity.to_string())
 }
 
-/// Fences the old primary, promotes the standby, and waits until the new primary has acked an order.
+/// Fences the old primary, promotes the standby, and waits until the new primary has acked an order. Returns
+/// the time that the promotion took.
 ///
 /// The fence is a command on the old primary's machine (see [`Node::fence`]): it needs a machine that
 /// answers.
-pub(super) async fn fail_over(lab: &Lab, pair: &Cluster, writers: &Writers) -> Result<()> {
+pub(super) async fn fail_over(lab: &Lab, pair: &Cluster, writers: &Writers) -> Result<Duration> {
     pair.primary().fence().await?;
     let asked = Instant::now();
     pair.standby()?.promote().await?;
-    lab.key_figure("time of the promotion", asked.elapsed());
-    writers.wait_for_acks(writers.acked() + 1).await
+    let took = asked.elapsed();
+    lab.key_figure("time of the promotion", took);
+    writers.wait_for_acks(writers.acked() + 1).await?;
+    Ok(took)
 }
 
 /// Rewinds the old primary, which runs read-only, and makes it a standby of the new one while orders come
@@ -105,8 +108,16 @@ pub(super) async fn checklist(lab: &Lab, pair: &Cluster, on_new: &Session) -> Re
 }
 
 /// Notes what the clients saw: the longest time between two acked orders, and the acked orders over time.
-pub(super) fn as_clients_saw_it(lab: &Lab, ledger: &Ledger) {
-    lab.key_figure("downtime: longest time without an acked order", ledger.longest_gap());
+/// Asserts that no order was acked while the standby was promoted.
+pub(super) fn as_clients_saw_it(lab: &Lab, ledger: &Ledger, promotion: Duration, drill: Duration) {
+    let downtime = ledger.longest_gap();
+    lab.key_figure("downtime: longest time without an acked order", downtime);
+    let possible = downtime >= promotion && downtime <= drill;
+    lab.must_be(
+        "is the downtime at least the promotion's time, and less than the drill's",
+        possible,
+        true,
+    );
     lab.measure("orders acked over time", ledger.acked_over_time());
 }
 

@@ -1,5 +1,6 @@
 //! Writers whose primary crashes: a moment at which no write is in progress, the crash, and the orders on
-//! the new primary. Whether an order may be missing there is the scenario's to say.
+//! the new primary, and what only a crash leaves. Whether an order may be missing there is the scenario's to
+//! say.
 
 use std::sync::Arc;
 
@@ -8,14 +9,18 @@ use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::Timeline;
 use replication_lab::workload::orders;
-use replication_lab::{Cluster, Fault, Result, Session, Topology, Writers};
+use replication_lab::{Cluster, Fault, Node, Result, Session, Topology, Writers};
 use tokio_postgres::config::TargetSessionAttrs::ReadWrite;
 
 use crate::steps::reads::SERVER;
+use crate::steps::shutdown::STATE;
 use crate::support::Lab;
 
 /// The number of writers.
 pub(crate) const WRITERS: usize = 4;
+
+/// The exit status of a process that SIGKILL ended: 128 and the number of the signal.
+const KILLED: &str = "137";
 
 /// Starts a pair with a shop, and writers that have placed some orders when this returns.
 pub(crate) async fn at_work(lab: &Lab, topology: Topology) -> Result<(Arc<Cluster>, Writers)> {
@@ -53,6 +58,17 @@ pub(crate) async fn wait_for_waiting(looker: &Session, what: &str) -> Result<()>
     .await
 }
 
+/// Asserts what only a crash leaves: an exit status of SIGKILL, and a control file with the state that the
+/// server was in while it ran.
+pub(crate) async fn must_have_crashed(lab: &Lab, node: &Node, state: &str) -> Result<()> {
+    let name = node.name();
+    let status = node.exit_status().await?.unwrap_or_default();
+    lab.must_be(&format!("exit status of {name} after its crash"), &status, KILLED);
+    let seen = node.control(STATE).await?;
+    lab.must_be(&format!("control file of {name}: state after its crash"), &seen, state);
+    Ok(())
+}
+
 /// Promotes the standby, waits until the writers have placed orders there, and returns their ledger.
 pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Result<Ledger> {
     pair.standby()?.promote().await?;
@@ -64,11 +80,12 @@ pub(crate) async fn take_over(lab: &Lab, pair: &Cluster, writers: Writers) -> Re
 }
 
 /// Compares a ledger with the orders on the server that clients reach now, and asserts that the old
-/// primary is down.
+/// primary has crashed and is down.
 pub(crate) async fn verdict(lab: &Lab, pair: &Cluster, ledger: &Ledger) -> Result<Verdict> {
     let survivor = survivor(lab, pair).await?;
     let answers = pair.primary().session_unrecorded().await.is_ok();
     lab.must_be("does the old primary accept connections", answers, false);
+    must_have_crashed(lab, pair.primary(), "in production").await?;
     compared(lab, &survivor, ledger).await
 }
 
