@@ -167,3 +167,34 @@ fn has_failed(error: &Error) -> bool {
     error.server_message().is_some_and(|refusal| !refusal.sqlstate().is_empty())
         && error.code().is_none_or(|code| !code.code().starts_with("57"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Why;
+    use crate::server_message::ServerMessage;
+    use crate::server_message::tests::refused;
+
+    /// Answers of a server that keeps the session end the order; those of a server that ends it, and
+    /// a connection that broke, leave the outcome unknown.
+    #[tokio::test]
+    async fn an_order_has_failed_only_where_the_server_went_on() {
+        for (code, failed) in [
+            ("23505", true),
+            ("25006", true),
+            ("53300", true),
+            ("57P01", false),
+            ("57P03", false),
+            ("57014", false),
+        ] {
+            let fields = [(b'S', "ERROR"), (b'C', code), (b'M', "refused")];
+            let error = Error::sql("placing an order", refused(&fields).await);
+            assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some(code));
+            assert_eq!(has_failed(&error), failed, "{code}");
+        }
+        let broken = Error::io("placing an order", std::io::ErrorKind::BrokenPipe.into());
+        assert!(!has_failed(&broken));
+        let line = Why::Refused(ServerMessage::from_log("LOG:  shutting down"));
+        assert!(!has_failed(&Error::new("placing an order", line)));
+    }
+}
