@@ -101,6 +101,15 @@ fn two_standbys_of_one_name_have_separate_figures() {
     assert_eq!(names, ["w", "w #2", "w2"]);
 }
 
+/// Judges standbys that have no lag yet, so that only the findings of their state can be counted.
+#[test]
+fn standbys_of_one_name_are_numbered_before_they_stream() {
+    let rows = ["w", "w2", "w", "w"].map(|name| row(name, "startup", 9, None));
+    let findings = all(&primary(rows.to_vec()));
+    let names: Vec<_> = findings.iter().filter_map(|finding| finding.subject.as_deref()).collect();
+    assert_eq!(names, ["w", "w2", "w #2", "w #3"]);
+}
+
 #[test]
 fn an_expectation_that_is_not_met_is_critical() {
     let seen = primary(vec![row("a", "streaming", 9, Some(9))]);
@@ -417,6 +426,12 @@ fn a_standby_is_not_judged_by_a_rule_and_a_primary_without_one_has_none() {
     }
 }
 
+/// A check of a value: the severity and the figure.
+type Check<'a> = &'a dyn Fn(u64) -> (Severity, Option<f64>);
+
+/// The thresholds of a check: INFO, WARNING and CRITICAL.
+type Limits = (Option<u32>, u64, u64);
+
 /// Judges a value at each threshold, one below and one above it.
 #[test]
 fn every_check_with_thresholds_applies_a_level_to_greater_values() {
@@ -444,9 +459,8 @@ fn every_check_with_thresholds_applies_a_level_to_greater_values() {
         let oldest_xmin = Some(("slot s1".to_owned(), age));
         judged(&Observation { oldest_xmin, ..primary(Vec::new()) }, "oldest_xmin")
     };
-    type Check<'a> = &'a dyn Fn(u64) -> (Severity, Option<f64>);
     let lags = (Some(1_000_000), 10_000_000, 100_000_000);
-    let checks: [(&str, Check<'_>, (Option<u32>, u64, u64)); 5] = [
+    let checks: [(&str, Check<'_>, Limits); 5] = [
         ("lag", &lag, lags),
         ("lag of a standby", &replay_lag, lags),
         ("slot_retained", &retained, (None, 1_000_000_000, 10_000_000_000)),

@@ -213,4 +213,12 @@ mod tests {
             assert_eq!(record.skipped, [0; 0], "{value}");
         }
     }
+
+    #[test]
+    fn a_head_that_is_not_understood_is_named_by_its_line() {
+        let head = "{\"at_ms\":0,\"event\":{\"begin\":{\"format\":3}}}\n";
+        let error = Record::read(head).unwrap_err();
+        assert!(error.to_string().contains("line 1 is not an entry"), "{error}");
+        assert!(format!("{error:?}").contains("missing field `page`"), "{error:?}");
+    }
 }
