@@ -197,4 +197,41 @@ mod tests {
         let line = Why::Refused(ServerMessage::from_log("LOG:  shutting down"));
         assert!(!has_failed(&Error::new("placing an order", line)));
     }
+
+    fn writers(acked: u64, tasks: Vec<JoinHandle<Vec<Attempt>>>) -> Writers {
+        let (end, _) = watch::channel(false);
+        Writers { end, acked: Arc::new(AtomicU64::new(acked)), tasks }
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_acks_ends_with_the_last_of_them() {
+        let writers = writers(5, Vec::new());
+        assert_eq!(writers.acked(), 5);
+        writers.wait_for_acks(5).await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(50), writers.wait_for_acks(6)).await;
+        assert!(more.is_err(), "{more:?}");
+    }
+
+    #[tokio::test]
+    async fn the_ledger_has_the_attempts_of_every_writer() {
+        let attempt =
+            |id, millis| Attempt { id, at: Duration::from_millis(millis), outcome: Outcome::Acked };
+        let all = [vec![attempt(2, 20), attempt(4, 40)], Vec::new(), vec![attempt(1, 10)]];
+        let tasks = all.into_iter().map(|one| tokio::spawn(std::future::ready(one))).collect();
+        let ledger = writers(3, tasks).stop().await.unwrap();
+        assert_eq!(ledger.attempts(), [attempt(1, 10), attempt(2, 20), attempt(4, 40)]);
+    }
+
+    #[tokio::test]
+    async fn writers_end_when_they_are_dropped() {
+        let (running, dropped) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(running);
+            Vec::new()
+        });
+        drop(writers(0, vec![task]));
+        let ended = tokio::time::timeout(Duration::from_secs(20), dropped).await;
+        assert!(ended.is_ok_and(|ended| ended.is_err()), "the writer goes on");
+    }
 }
