@@ -307,7 +307,7 @@ mod tests {
         ] {
             let wal_status = status.map(str::to_owned);
             let restart_lsn = restart.map(Lsn::from);
-            let slot = Slot { wal_status, restart_lsn, ..slot("standby1", 0, 5_000) };
+            let slot = Slot { restart_lsn, wal_status, ..slot("standby1", 0, 5_000) };
             assert_eq!(kept(&slot), shown);
         }
     }
