@@ -112,4 +112,32 @@ mod tests {
         assert_eq!(conninfo(&[("user", "lab"), ("options", "")]), "user=lab options=''");
         assert_eq!(conninfo(&[("host", "/tmp/a b")]), "host='/tmp/a b'");
     }
+
+    #[test]
+    fn values_are_quoted_as_each_reader_needs_it() {
+        let conf = Conf::new().set("a", r"C:\x").set("b", "it's").set("c", "");
+        assert_eq!(conf.lines(), "a = 'C:\\\\x'\nb = 'it''s'\nc = ''\n");
+        for (value, word) in [
+            ("/tmp/a.b_c-d,e:f%+=1Z", "/tmp/a.b_c-d,e:f%+=1Z"),
+            ("a b", "'a b'"),
+            ("it's", r"'it\'s'"),
+            (r"a\b", r"'a\\b'"),
+            ("é", "'é'"),
+            ("", "''"),
+        ] {
+            assert_eq!(conninfo(&[("k", value)]), format!("k={word}"));
+        }
+        assert_eq!(conninfo(&[("c", "3"), ("a", "1"), ("b", "2")]), "c=3 a=1 b=2");
+        assert_eq!(conninfo(&[]), "");
+    }
+
+    #[test]
+    fn lines_of_both_are_kept_and_those_of_the_other_stand_last() {
+        let one = Conf::new().set("a", 1).with_lines("x = 1\n");
+        let other = Conf::new().set("b", 2).with_lines("y = 2\n");
+        let both = one.and(&other);
+        assert_eq!(both.lines(), "a = '1'\nb = '2'\nx = 1\ny = 2\n");
+        assert_eq!(both.names_in_lines(), ["x", "y"]);
+        assert_eq!(Conf::new().lines(), "");
+    }
 }

@@ -117,4 +117,26 @@ mod tests {
         assert_eq!((found.rows(), found.compared), (3, 12));
         assert_eq!(compare(&first, &first).rows(), 0);
     }
+
+    #[test]
+    fn the_kinds_of_difference_are_counted_apart() {
+        let first =
+            hashes_of(&[("1", "a"), ("12", "b"), ("3", "ccc"), ("4", "d"), ("5", "e"), ("7", "z")]);
+        let second = hashes_of(&[("4", "xx"), ("5", "y"), ("6", "f"), ("7", "z")]);
+        let found = compare(&first, &second);
+        let numbers = [found.only_first.len(), found.only_second.len(), found.changed.len()];
+        assert_eq!(numbers, [3, 1, 2]);
+        assert_eq!(found.only_first, ["1", "12", "3"]);
+        assert_eq!(found.only_second, ["6"]);
+        assert_eq!(found.changed, ["4", "5"]);
+        assert_eq!(found.rows(), 6);
+        assert_eq!(found.compared, 15 + 9);
+        let empty = compare(&Hashes::new(), &Hashes::new());
+        assert_eq!(empty, Drift::default());
+    }
+
+    #[test]
+    fn a_bucket_depends_on_the_key_alone_and_is_one_of_a_power_of_two() {
+        assert_eq!(bucket("id"), "(hashtext(t.id::text) & 16383)");
+    }
 }

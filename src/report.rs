@@ -24,6 +24,8 @@ mod run;
 mod runs;
 mod svg;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod versions;
 mod workbook;
 

@@ -87,8 +87,28 @@ fn normalise(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_postgres::{Config, NoTls};
+
     use super::*;
+
+    /// Returns the error of a client that connects to a server which answers with an error of these
+    /// fields (manual: Error and Notice Message Fields). The server is the other end of a pipe.
+    pub(crate) async fn refused(fields: &[(u8, &str)]) -> tokio_postgres::Error {
+        let field = |(kind, text): &(u8, &str)| [&[*kind], text.as_bytes(), &[0]].concat();
+        let mut body: Vec<u8> = fields.iter().flat_map(field).collect();
+        body.push(0);
+        let length = u32::try_from(body.len() + 4).unwrap_or_else(|error| panic!("{error}"));
+        let message = [b"E".as_slice(), &length.to_be_bytes(), &body].concat();
+        let (client, mut server) = tokio::io::duplex(4096);
+        let sent = server.write_all(&message).await;
+        sent.unwrap_or_else(|error| panic!("{error}"));
+        match Config::new().user("postgres").connect_raw(client, NoTls).await {
+            Err(error) => error,
+            Ok(_) => panic!("the client is connected"),
+        }
+    }
 
     #[test]
     fn what_differs_between_runs_is_marked_and_the_rest_is_kept() {
@@ -118,5 +138,58 @@ mod tests {
     fn a_log_line_loses_its_time_and_process() {
         let line = "2026-11-23 22:29:01.123 UTC [4711] FATAL:  no pg_hba.conf entry";
         assert_eq!(ServerMessage::from_log(line).message(), "FATAL:  no pg_hba.conf entry");
+    }
+
+    #[tokio::test]
+    async fn an_error_has_its_sqlstate_its_message_and_its_detail() {
+        let missing = "relation \"t\" does not exist";
+        let mut fields = vec![(b'S', "ERROR"), (b'C', "42P01"), (b'M', missing), (b'H', "A hint.")];
+        let error = refused(&fields).await;
+        let message = ServerMessage::from_server(error.as_db_error().unwrap());
+        assert_eq!(message.code(), Some(&SqlState::UNDEFINED_TABLE));
+        assert_eq!(message.sqlstate(), "42P01");
+        assert_eq!(message.message(), missing);
+        assert_eq!(message.to_string(), format!("42P01 {missing}"));
+
+        fields.push((b'D', "The process 4711 has WAL up to 0/3EE4AD0."));
+        let error = refused(&fields).await;
+        let message = ServerMessage::from_server(error.as_db_error().unwrap());
+        let shown = format!("{missing} — The process ‹pid› has WAL up to ‹lsn›.");
+        assert_eq!(message.message(), shown);
+        assert_eq!(message.to_string(), format!("42P01 {shown}"));
+    }
+
+    #[test]
+    fn a_log_line_has_no_sqlstate_and_begins_with_its_first_severity() {
+        for (line, message) in [
+            ("t [7] LOG:  started", "LOG:  started"),
+            ("t [7] FATAL:  terminating", "FATAL:  terminating"),
+            ("t [7] ERROR:  said \"LOG: x\"", "ERROR:  said \"LOG: x\""),
+            ("t [7] WARNING:  said ERROR: x", "WARNING:  said ERROR: x"),
+            ("t [7] PANIC:  could not write", "PANIC:  could not write"),
+            ("t [7] DETAIL:  of process 7", "DETAIL:  of process ‹pid›"),
+            ("without a severity", "without a severity"),
+        ] {
+            let said = ServerMessage::from_log(line);
+            assert_eq!(said.message(), message);
+            assert_eq!((said.code(), said.sqlstate()), (None, ""));
+            assert_eq!(said.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn only_what_has_the_form_of_a_placeholder_is_replaced() {
+        for (said, expected) in [
+            ("0/0 and FFFFFFFF/FFFFFFFF", "‹lsn› and ‹lsn›"),
+            ("a/b of 0/123456789", "a/b of 0/123456789"),
+            ("00000001000000000000000", "00000001000000000000000"),
+            ("12345678901234567", "12345678901234567"),
+            ("123456789012345678", "‹identifier›"),
+            ("12345678901234567890", "‹identifier›"),
+            ("123456789012345678901", "123456789012345678901"),
+            ("PID 1, pid 2, process 3", "PID ‹pid›, pid ‹pid›, process ‹pid›"),
+        ] {
+            assert_eq!(normalise(said), expected);
+        }
     }
 }

@@ -331,4 +331,90 @@ mod tests {
         }
         assert!(timeout(Some("fast".into())).unwrap_err().to_string().contains("LAB_TIMEOUT"));
     }
+
+    #[test]
+    fn without_a_setting_a_run_has_these() {
+        let default = Settings::default();
+        assert_eq!((default.host, default.driver), (HostChoice::Auto, Driver::Cargo));
+        assert_eq!((default.keep, default.records), (false, PathBuf::from("target/lab")));
+        assert!((default.scale - 1.0).abs() < f64::EPSILON);
+        assert_eq!((default.version, default.image, default.bin), (None, None, None));
+        assert_eq!((default.conf, default.relay_address), (None, None));
+    }
+
+    #[test]
+    fn every_word_of_a_setting_has_its_meaning() {
+        for (word, choice) in [
+            ("auto", HostChoice::Auto),
+            ("container", HostChoice::Container),
+            ("local", HostChoice::Local),
+        ] {
+            assert_eq!(with("LAB_HOST", word).unwrap().host, choice);
+        }
+        for (word, driver) in
+            [("cargo", Driver::Cargo), ("lab", Driver::Lab), ("person", Driver::Person)]
+        {
+            assert_eq!(with("LAB_DRIVER", word).unwrap().driver, driver);
+        }
+        assert!(!with("LAB_KEEP", "0").unwrap().keep);
+        assert!(with("LAB_DRIVER", "ci").is_err());
+    }
+
+    #[test]
+    fn a_factor_is_above_0_and_up_to_1000() {
+        for (value, factor) in [
+            ("0.001", Some(0.001)),
+            ("2", Some(2.0)),
+            ("1000", Some(1000.0)),
+            ("1000.1", None),
+            ("-1", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(with("LAB_SCALE", value).ok().map(|settings| settings.scale), factor);
+            assert_eq!(timeout(Some(value.to_owned())).ok(), factor, "{value}");
+        }
+        for unset in [None, Some(String::new())] {
+            assert_eq!(timeout(unset).ok(), Some(1.0));
+        }
+    }
+
+    #[test]
+    fn what_is_given_overrides_the_environment() {
+        let given = [("LAB_RECORDS", "b"), ("LAB_KEEP", "1"), ("LAB_IMAGE", "a")];
+        let given = given.map(|(name, value)| (name, value.to_owned()));
+        let settings = Settings::from_env_with(&given).unwrap();
+        assert_eq!((settings.records, settings.keep), (PathBuf::from("b"), true));
+        assert_eq!(settings.image.as_deref(), Some("a"));
+        assert!(Settings::from_env_with(&[("LAB_KEEP", "yes".to_owned())]).is_err());
+    }
+
+    /// Reads `PATH`, which every process of the tests has.
+    #[test]
+    fn programs_are_searched_in_the_given_directories_first() {
+        let path = search_path();
+        assert!(path.iter().any(|directory| directory.join("sh").exists()), "{path:?}");
+        let first = ["/b", "/a"].map(PathBuf::from);
+        let both = std::env::split_paths(&search_path_behind(&first)).collect::<Vec<_>>();
+        assert_eq!(both, [first.as_slice(), &path].concat());
+    }
+
+    #[test]
+    fn a_server_inherits_the_search_path_and_no_setting_of_postgresql_or_of_a_language() {
+        let names: Vec<_> = inherited().map(|(name, _)| name).collect();
+        assert!(names.contains(&"PATH"), "{names:?}");
+        for name in names {
+            assert!(!["PG", "LC_", "LANG", "LAB_"].iter().any(|other| name.starts_with(other)));
+        }
+        let path = inherited().find(|(name, _)| *name == "PATH").map(|(_, value)| value);
+        assert_eq!(path, environment("PATH"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_not_utf_8_can_be_shown() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let value = OsString::from_vec(b"a\xffb".to_vec());
+        assert_eq!(to_text(value), "a\u{fffd}b");
+        assert_eq!(to_text("abc".into()), "abc");
+    }
 }

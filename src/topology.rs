@@ -232,4 +232,88 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
+
+    #[test]
+    fn a_standby_is_what_it_was_described_as() {
+        let plain = Standby::new("c");
+        let expected = Standby {
+            name: "c".to_owned(),
+            upstream: PRIMARY.to_owned(),
+            slot: true,
+            deferred: false,
+        };
+        assert_eq!(plain, expected);
+        assert_eq!((Standby::from("c"), Standby::from("c".to_owned())), (plain.clone(), plain));
+        let other = Standby::new("c").following("b").without_slot().deferred();
+        let (name, upstream) = ("c".to_owned(), "b".to_owned());
+        assert_eq!(other, Standby { name, upstream, slot: false, deferred: true });
+    }
+
+    #[test]
+    fn a_topology_has_its_standbys_in_order_its_settings_and_its_rule() {
+        let topology = Topology::alone()
+            .standby("b")
+            .standby(Standby::new("c").following("b"))
+            .standby("a")
+            .set("fsync", "off")
+            .set("port", 1)
+            .synchronous("ANY 1 (a, b)");
+        let names: Vec<_> = topology.standbys().iter().map(|standby| &standby.name).collect();
+        assert_eq!(names, ["b", "c", "a"]);
+        assert_eq!(topology.conf(), &Conf::new().set("fsync", "off").set("port", 1));
+        assert_eq!(topology.synchronous_names(), Some("ANY 1 (a, b)"));
+        assert_eq!(Topology::pair().synchronous_names(), None);
+        assert_eq!(
+            topology.to_string(),
+            "primary ← b (slot b), b ← c (slot c), primary ← a (slot a), \
+             synchronous_standby_names = 'ANY 1 (a, b)'"
+        );
+    }
+
+    #[test]
+    fn a_rule_needs_a_standby_at_the_start_and_an_empty_rule_needs_none() {
+        let deferred = || Topology::alone().standby(Standby::new("a").deferred());
+        for topology in [
+            Topology::alone(),
+            Topology::alone().synchronous(""),
+            deferred(),
+            deferred().synchronous(""),
+            deferred().standby("b").synchronous("*"),
+            Topology::pair().synchronous("*"),
+        ] {
+            topology.check().unwrap_or_else(|error| panic!("{topology}: {error}"));
+        }
+        for topology in [Topology::alone(), deferred()] {
+            let error = topology.synchronous("*").check().unwrap_err();
+            assert!(error.to_string().contains("no standby is there"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_deferred_standby_may_follow_a_deferred_one() {
+        let deferred =
+            |name: &str, upstream: &str| Standby::new(name).following(upstream).deferred();
+        let chain = Topology::alone().standby(deferred("a", PRIMARY)).standby(deferred("b", "a"));
+        chain.check().unwrap();
+        let behind = chain.standby(Standby::new("c").following("b")).check().unwrap_err();
+        assert!(behind.to_string().contains("comes later"), "{behind}");
+    }
+
+    #[test]
+    fn a_name_is_that_of_a_slot() {
+        for (name, legal) in [
+            ("a", true),
+            ("standby_1", true),
+            ("0", true),
+            (&*"x".repeat(63), true),
+            (&*"x".repeat(64), false),
+            ("", false),
+            ("A", false),
+            ("a-b", false),
+            ("a b", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_slot_name(name), legal, "{name:?}");
+        }
+    }
 }

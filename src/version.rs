@@ -97,4 +97,17 @@ mod tests {
         assert_eq!(Version::of_program("postgres (PostgreSQL) 19rc1\n").unwrap().major(), 19);
         assert_eq!(Version::of_program("bash: postgres: command not found"), None);
     }
+
+    #[test]
+    fn a_minor_version_is_the_number_after_the_dot() {
+        for (text, minor) in [
+            ("17.10", Some(10)),
+            ("13.0", Some(0)),
+            ("15.3", Some(3)),
+            ("17", None),
+            ("19rc1", None),
+        ] {
+            assert_eq!(text.parse::<Version>().unwrap().minor(), minor, "{text}");
+        }
+    }
 }

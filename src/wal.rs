@@ -144,4 +144,57 @@ mod tests {
         assert_eq!(Timeline(2).history_file(), "00000002.history");
         assert_eq!(Timeline(26).history_file(), "0000001A.history");
     }
+
+    #[test]
+    fn the_newest_branch_is_that_of_the_last_line() {
+        let text = "1\t0/5000060\tfirst\n# a comment\n2\t0/3000000\tsecond\n4\t0/4000000\tthird\n";
+        let history: History = text.parse().unwrap();
+        let newest = Branch {
+            parent: Timeline(4),
+            at: "0/4000000".parse().unwrap(),
+            reason: "third".to_owned(),
+        };
+        assert_eq!(history.newest(), Some(&newest));
+        let parents: Vec<_> = history.0.iter().map(|branch| branch.parent.0).collect();
+        assert_eq!(parents, [1, 2, 4]);
+        assert_eq!("".parse::<History>().unwrap().newest(), None);
+    }
+
+    #[test]
+    fn a_reason_keeps_its_tabs_and_a_line_of_blanks_is_none() {
+        let History(branches) = " \n3\t0/60\tbefore\tnoon \n".parse().unwrap();
+        let reasons: Vec<_> = branches.into_iter().map(|branch| branch.reason).collect();
+        assert_eq!(reasons, ["before\tnoon"]);
+        for line in ["x\t0/60\tr", "1\tx\tr", "1\t0/60", "1", "-1\t0/60\tr"] {
+            assert!(line.parse::<History>().is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_timeline_of_a_wal_file_is_its_first_eight_digits() {
+        for (name, timeline) in [
+            ("000000010000000200000003", Some(1)),
+            ("0000001A0000000200000003", Some(26)),
+            ("FFFFFFFF0000000200000003", Some(u32::MAX)),
+            ("0000000a0000000200000003", Some(10)),
+            ("00000001000000020000000", None),
+            ("0000000100000002000000030", None),
+            ("00000001000000020000000G", None),
+            ("00000002.history", None),
+            ("000000010000000200000003.partial", None),
+            ("00000001000000020000003.b", None),
+            ("", None),
+        ] {
+            assert_eq!(Timeline::of_wal_file(name), timeline.map(Timeline), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeline_is_shown_as_a_number_and_compared_as_one() {
+        assert_eq!(Timeline(26).to_string(), "26");
+        assert!(Timeline(3) > Timeline(2));
+        let (low, high) = (Lsn::from(0x1_0000_0000), Lsn::from(0x3_0000_0010));
+        assert_eq!(bytes_between(low, high), 0x2_0000_0010);
+        assert_eq!(bytes_between(low, low), 0);
+    }
 }

@@ -167,3 +167,71 @@ fn has_failed(error: &Error) -> bool {
     error.server_message().is_some_and(|refusal| !refusal.sqlstate().is_empty())
         && error.code().is_none_or(|code| !code.code().starts_with("57"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Why;
+    use crate::server_message::ServerMessage;
+    use crate::server_message::tests::refused;
+
+    /// Answers of a server that keeps the session end the order; those of a server that ends it, and
+    /// a connection that broke, leave the outcome unknown.
+    #[tokio::test]
+    async fn an_order_has_failed_only_where_the_server_went_on() {
+        for (code, failed) in [
+            ("23505", true),
+            ("25006", true),
+            ("53300", true),
+            ("57P01", false),
+            ("57P03", false),
+            ("57014", false),
+        ] {
+            let fields = [(b'S', "ERROR"), (b'C', code), (b'M', "refused")];
+            let error = Error::sql("placing an order", refused(&fields).await);
+            assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some(code));
+            assert_eq!(has_failed(&error), failed, "{code}");
+        }
+        let broken = Error::io("placing an order", std::io::ErrorKind::BrokenPipe.into());
+        assert!(!has_failed(&broken));
+        let line = Why::Refused(ServerMessage::from_log("LOG:  shutting down"));
+        assert!(!has_failed(&Error::new("placing an order", line)));
+    }
+
+    fn writers(acked: u64, tasks: Vec<JoinHandle<Vec<Attempt>>>) -> Writers {
+        let (end, _) = watch::channel(false);
+        Writers { end, acked: Arc::new(AtomicU64::new(acked)), tasks }
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_acks_ends_with_the_last_of_them() {
+        let writers = writers(5, Vec::new());
+        assert_eq!(writers.acked(), 5);
+        writers.wait_for_acks(5).await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(50), writers.wait_for_acks(6)).await;
+        assert!(more.is_err(), "{more:?}");
+    }
+
+    #[tokio::test]
+    async fn the_ledger_has_the_attempts_of_every_writer() {
+        let attempt =
+            |id, millis| Attempt { id, at: Duration::from_millis(millis), outcome: Outcome::Acked };
+        let all = [vec![attempt(2, 20), attempt(4, 40)], Vec::new(), vec![attempt(1, 10)]];
+        let tasks = all.into_iter().map(|one| tokio::spawn(std::future::ready(one))).collect();
+        let ledger = writers(3, tasks).stop().await.unwrap();
+        assert_eq!(ledger.attempts(), [attempt(1, 10), attempt(2, 20), attempt(4, 40)]);
+    }
+
+    #[tokio::test]
+    async fn writers_end_when_they_are_dropped() {
+        let (running, dropped) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(running);
+            Vec::new()
+        });
+        drop(writers(0, vec![task]));
+        let ended = tokio::time::timeout(Duration::from_secs(20), dropped).await;
+        assert!(ended.is_ok_and(|ended| ended.is_err()), "the writer goes on");
+    }
+}

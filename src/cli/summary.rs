@@ -69,6 +69,7 @@ pub(super) fn text(table: &Table) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::event::Begin;
     use crate::record::reading::Reading;
 
     #[test]
@@ -94,5 +95,46 @@ mod tests {
         for part in ["scenario_04 promote", "FAILED", "2.3", "a: 1 B", "b: 2 B"] {
             assert!(table.contains(part), "{part:?} is missing in:\n{table}");
         }
+    }
+
+    #[test]
+    fn the_figures_of_a_text_are_those_of_its_record() {
+        let entry = |at_ms, event| serde_json::to_string(&Entry::new(at_ms, event)).unwrap() + "\n";
+        let measure = |name: &str, bytes, key| {
+            let (name, reading) = (name.to_owned(), Reading::Bytes(bytes));
+            Event::Measure { name, reading, key }
+        };
+        let text = entry(0, Event::Begin(Begin::new("p@t", "17")))
+            + &entry(1, measure("b", 5, true))
+            + &entry(2, measure("c", 7, false))
+            + &entry(3, measure("a", 6, true));
+        let figure = |name: &str, shown: &str| (name.to_owned(), shown.to_owned());
+        assert_eq!(figures_in(&text), [figure("b", "5 B"), figure("a", "6 B")]);
+        assert_eq!(figures_in("no record\n"), []);
+    }
+
+    #[test]
+    fn outcomes_stand_in_order_and_lines_have_no_blanks_at_their_end() {
+        let outcome = |scenario: &str, passed, millis| Outcome {
+            scenario: scenario.to_owned(),
+            passed,
+            took: Duration::from_millis(millis),
+            figures: Vec::new(),
+            record: PathBuf::new(),
+        };
+        let outcomes =
+            [outcome("b", true, 12_340), outcome("c", false, 1_000), outcome("a", true, 50)];
+        let table = table(&outcomes);
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<_> = table.lines().map(words).collect();
+        assert_eq!(
+            lines,
+            ["scenario s key figures", "b passed 12.3", "c FAILED 1.0", "a passed 0.1"]
+        );
+        assert!(table.lines().all(|line| line.trim_end() == line), "{table:?}");
+        assert!(
+            table.lines().any(|line| line.ends_with("  1.0")),
+            "numbers end in one column: {table}"
+        );
     }
 }

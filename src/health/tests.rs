@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use pretty_assertions::assert_eq;
+
 use super::finding::*;
 use super::judge::judge;
 use super::observation::*;
 use crate::stat::rows::{Replication, Slot};
-use crate::wal::Lsn;
+use crate::wal::{Lsn, Timeline};
 
 fn row(name: &str, state: &str, own: u64, replayed: Option<u64>) -> Replication {
     Replication {
@@ -97,6 +99,15 @@ fn two_standbys_of_one_name_have_separate_figures() {
     let lag = findings.iter().filter(|finding| finding.name == "lag");
     let names: Vec<_> = lag.filter_map(|finding| finding.subject.as_deref()).collect();
     assert_eq!(names, ["w", "w #2", "w2"]);
+}
+
+/// Judges standbys that have no lag yet, so that only the findings of their state can be counted.
+#[test]
+fn standbys_of_one_name_are_numbered_before_they_stream() {
+    let rows = ["w", "w2", "w", "w"].map(|name| row(name, "startup", 9, None));
+    let findings = all(&primary(rows.to_vec()));
+    let names: Vec<_> = findings.iter().filter_map(|finding| finding.subject.as_deref()).collect();
+    assert_eq!(names, ["w", "w2", "w #2", "w #3"]);
 }
 
 #[test]
@@ -243,4 +254,477 @@ fn a_check_without_anything_to_judge_is_none() {
         ..primary(vec![row("a", "streaming", 9, Some(9))])
     };
     assert_eq!(none(&full, Expected::default()), [""; 0]);
+}
+
+/// Returns the one finding of this name.
+fn one(seen: &Observation, name: &str) -> Finding {
+    let findings = all(seen);
+    let mut named = findings.into_iter().filter(|finding| finding.name == name);
+    match (named.next(), named.next()) {
+        (Some(finding), None) => finding,
+        found => panic!("not one finding {name:?}: {found:?}"),
+    }
+}
+
+/// Returns the severity and the value of the one finding of this name.
+fn judged(seen: &Observation, name: &str) -> (Severity, Option<f64>) {
+    let finding = one(seen, name);
+    (finding.severity, finding.figure.map(|figure| figure.value))
+}
+
+const STATES: [&str; 6] = ["startup", "catchup", "streaming", "backup", "stopping", ""];
+
+#[test]
+fn a_standby_streams_in_one_state_only_and_its_figure_says_so() {
+    for state in STATES {
+        let seen = primary(vec![row("a", state, 9, Some(9))]);
+        let findings = all(&seen);
+        let streaming = findings.iter().find(|finding| finding.name == "streaming");
+        if state == "backup" {
+            assert_eq!(streaming, None);
+            continue;
+        }
+        let (severity, value, sentence) = match state {
+            "streaming" => (Severity::Ok, 1.0, "standby a streams".to_owned()),
+            _ => {
+                let sentence = format!("standby a does not stream: its state is {state:?}");
+                (Severity::Critical, 0.0, sentence)
+            }
+        };
+        let figure = Figure { name: "standby_streaming", value, unit: Unit::Count, levels: None };
+        let expected = Finding {
+            name: "streaming",
+            subject: Some("a".to_owned()),
+            severity,
+            sentence,
+            figure: Some(figure),
+        };
+        assert_eq!(streaming, Some(&expected));
+    }
+}
+
+#[test]
+fn the_number_expected_is_of_standbys_that_stream() {
+    let seen = |streaming: usize| {
+        let mut rows = vec![row("s", "streaming", 9, Some(9)); streaming];
+        rows.extend(
+            STATES
+                .map(|state| row("o", state, 9, None))
+                .into_iter()
+                .filter(|row| row.state != "streaming"),
+        );
+        primary(rows)
+    };
+    for (streaming, expected, severity, sentence) in [
+        (0, None, Severity::None, "no standby streams from this server, and none is expected"),
+        (0, Some(0), Severity::Ok, "standbys that stream: 0"),
+        (0, Some(1), Severity::Critical, "standbys that stream: 0, where 1 are expected"),
+        (1, None, Severity::Ok, "standbys that stream: 1"),
+        (1, Some(2), Severity::Critical, "standbys that stream: 1, where 2 are expected"),
+        (2, Some(2), Severity::Ok, "standbys that stream: 2"),
+        (3, Some(2), Severity::Ok, "standbys that stream: 3"),
+    ] {
+        let expected = Expected { standbys: expected, ..Expected::default() };
+        let findings = judge(&seen(streaming), &Thresholds::default(), expected);
+        let number = findings.iter().find(|finding| finding.name == "standbys").unwrap();
+        assert_eq!((number.severity, number.sentence.as_str()), (severity, sentence));
+        let figure = number.figure.as_ref().unwrap();
+        let streaming = u32::try_from(streaming).unwrap();
+        assert_eq!((figure.name, figure.value), ("standbys_streaming", f64::from(streaming)));
+    }
+}
+
+/// Judges one standby in every state and every `sync_state` under both kinds of rules.
+#[test]
+fn a_standby_confirms_where_it_streams_as_sync_or_quorum() {
+    for rule in ["FIRST 1 (a, b)", "ANY 1 (a, b)", "1 (a, b)", "a, b", "*"] {
+        for state in STATES {
+            for (sync_state, counts) in [
+                ("sync", true),
+                ("quorum", true),
+                ("potential", false),
+                ("async", false),
+                ("", false),
+            ] {
+                let row = Replication {
+                    sync_state: sync_state.to_owned(),
+                    ..row("a", state, 9, Some(9))
+                };
+                let seen = Observation { synchronous: rule.to_owned(), ..primary(vec![row]) };
+                let expected = match counts && state == "streaming" {
+                    true => (Severity::Ok, Some(1.0)),
+                    false => (Severity::Critical, Some(0.0)),
+                };
+                let case = format!("{rule}: {state:?}, {sync_state:?}");
+                assert_eq!(judged(&seen, "synchronous"), expected, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_needs_as_many_confirmations_as_its_number() {
+    for (rule, sync_states, severity, sentence) in [
+        (
+            "FIRST 2 (a, b, c)",
+            ["sync", "sync", "potential"],
+            Severity::Ok,
+            "2, where the rule requires 2: enough to confirm a commit",
+        ),
+        (
+            "FIRST 2 (a, b, c)",
+            ["sync", "potential", "async"],
+            Severity::Critical,
+            "1, where the rule requires 2: commits that need their confirmation wait",
+        ),
+        (
+            "ANY 2 (a, b, c)",
+            ["quorum"; 3],
+            Severity::Ok,
+            "3, where the rule requires 2: enough to confirm a commit",
+        ),
+        (
+            "ANY 3 (a, b, c)",
+            ["quorum"; 3],
+            Severity::Ok,
+            "3, where the rule requires 3: enough to confirm a commit",
+        ),
+        (
+            "ANY 4 (a, b, c, d)",
+            ["quorum"; 3],
+            Severity::Critical,
+            "3, where the rule requires 4: commits that need their confirmation wait",
+        ),
+        (
+            "a",
+            ["sync", "async", "async"],
+            Severity::Ok,
+            "1, where the rule requires 1: enough to confirm a commit",
+        ),
+    ] {
+        let rows = ["a", "b", "c"].into_iter().zip(sync_states).map(|(name, sync_state)| {
+            let sync_state = sync_state.to_owned();
+            Replication { sync_state, ..row(name, "streaming", 9, Some(9)) }
+        });
+        let seen = Observation { synchronous: rule.to_owned(), ..primary(rows.collect()) };
+        let finding = one(&seen, "synchronous");
+        assert_eq!(finding.severity, severity, "{rule}");
+        assert_eq!(finding.sentence, format!("synchronous standbys that stream: {sentence}"));
+    }
+}
+
+#[test]
+fn a_standby_is_not_judged_by_a_rule_and_a_primary_without_one_has_none() {
+    let replay = Replay { has_upstream: true, ..Replay::default() };
+    let seen = standby(replay, Some(streams(1)));
+    let findings = all(&Observation { synchronous: "*".to_owned(), ..seen });
+    assert!(findings.iter().all(|finding| finding.name != "synchronous"), "{findings:?}");
+    for empty in ["", " "] {
+        let seen = Observation { synchronous: empty.to_owned(), ..primary(Vec::new()) };
+        let finding = one(&seen, "synchronous");
+        assert_eq!((finding.severity, finding.figure), (Severity::None, None));
+    }
+}
+
+/// A check of a value: the severity and the figure.
+type Check<'a> = &'a dyn Fn(u64) -> (Severity, Option<f64>);
+
+/// The thresholds of a check: INFO, WARNING and CRITICAL.
+type Limits = (Option<u32>, u64, u64);
+
+/// Judges a value at each threshold, one below and one above it.
+#[test]
+fn every_check_with_thresholds_applies_a_level_to_greater_values() {
+    let lag = |bytes: u64| judged(&primary(vec![row("a", "streaming", bytes, Some(0))]), "lag");
+    let replay_lag = |bytes: u64| {
+        let replay = Replay {
+            received: Some(Lsn::from(bytes)),
+            replayed: Some(Lsn::from(0)),
+            has_upstream: true,
+            paused: false,
+        };
+        let receiver = Receiver { latest_end: None, ..streams(1) };
+        judged(&standby(replay, Some(receiver)), "lag")
+    };
+    let retained = |bytes: u64| {
+        let own_lsn = Some(Lsn::from(10 + bytes));
+        let slots = vec![Slot { own_lsn, ..slot(true, "reserved") }];
+        judged(&Observation { slots, ..primary(Vec::new()) }, "slot_retained")
+    };
+    let waiting = |files: u64| {
+        let archiver = Some(Archiver { failing: false, waiting: Some(files) });
+        judged(&Observation { archiver, ..primary(Vec::new()) }, "archive_waiting")
+    };
+    let xmin = |age: u64| {
+        let oldest_xmin = Some(("slot s1".to_owned(), age));
+        judged(&Observation { oldest_xmin, ..primary(Vec::new()) }, "oldest_xmin")
+    };
+    let lags = (Some(1_000_000), 10_000_000, 100_000_000);
+    let checks: [(&str, Check<'_>, Limits); 5] = [
+        ("lag", &lag, lags),
+        ("lag of a standby", &replay_lag, lags),
+        ("slot_retained", &retained, (None, 1_000_000_000, 10_000_000_000)),
+        ("archive_waiting", &waiting, (None, 10, 100)),
+        ("oldest_xmin", &xmin, (None, 10_000_000, 100_000_000)),
+    ];
+    for (name, check, (info, warning, critical)) in checks {
+        let before = if info.is_some() { Severity::Info } else { Severity::Ok };
+        let mut cases = vec![
+            (0, Severity::Ok),
+            (warning - 1, before),
+            (warning, before),
+            (warning + 1, Severity::Warning),
+            (critical - 1, Severity::Warning),
+            (critical, Severity::Warning),
+            (critical + 1, Severity::Critical),
+        ];
+        if let Some(info) = info.map(u64::from) {
+            cases.extend([
+                (info - 1, Severity::Ok),
+                (info, Severity::Ok),
+                (info + 1, Severity::Info),
+            ]);
+        }
+        for (value, severity) in cases {
+            #[expect(clippy::cast_precision_loss, reason = "no threshold is above two to the 53")]
+            let figure = Some(value as f64);
+            assert_eq!(check(value), (severity, figure), "{name} of {value}");
+        }
+    }
+}
+
+#[test]
+fn a_sentence_names_the_level_that_its_value_is_above() {
+    let seen = |own: u64| Observation {
+        slots: vec![Slot { own_lsn: Some(Lsn::from(own)), ..slot(true, "reserved") }],
+        ..primary(vec![row("a", "streaming", own, Some(10))])
+    };
+    for (own, lag, retained) in [
+        (1_000_010, "1 MB behind", "1 MB of WAL"),
+        (2_000_010, "2 MB behind, above the INFO level of 1 MB", "2 MB of WAL"),
+        (20_000_010, "20 MB behind, above the WARNING level of 10 MB", "20 MB of WAL"),
+        (
+            2_000_000_010,
+            "2 GB behind, above the CRITICAL level of 100 MB",
+            "2 GB of WAL, above the WARNING level of 1 GB",
+        ),
+        (
+            20_000_000_010,
+            "20 GB behind, above the CRITICAL level of 100 MB",
+            "20 GB of WAL, above the CRITICAL level of 10 GB",
+        ),
+    ] {
+        assert_eq!(one(&seen(own), "lag").sentence, format!("standby a is {lag}"));
+        let sentence = one(&seen(own), "slot_retained").sentence;
+        assert_eq!(sentence, format!("slot s1 retains {retained}"));
+    }
+    let archiver = Some(Archiver { failing: false, waiting: Some(11) });
+    let seen = Observation { archiver, ..primary(Vec::new()) };
+    let sentence = "WAL files that wait to be archived: 11, above the WARNING level of 10";
+    assert_eq!(one(&seen, "archive_waiting").sentence, sentence);
+    let replay = Replay { received: Some(Lsn::from(90)), ..Replay::default() };
+    let seen = standby(Replay { replayed: Some(Lsn::from(20)), ..replay }, None);
+    assert_eq!(one(&seen, "lag").sentence, "this standby is 70 B behind");
+    assert_eq!(one(&seen, "lag").figure.unwrap().name, "replay_lag");
+}
+
+#[test]
+fn the_lag_of_a_walsender_that_reports_no_replay_is_what_it_has_not_written() {
+    let receives = Replication {
+        write_lsn: Some(Lsn::from(40)),
+        flush_lsn: Some(Lsn::from(30)),
+        ..row("pg_receivewal", "streaming", 90, None)
+    };
+    let lag = one(&primary(vec![receives.clone()]), "lag");
+    assert_eq!(lag.subject.as_deref(), Some("pg_receivewal"));
+    let levels = Some(Thresholds::default().lag);
+    let figure = Figure { name: "standby_lag", value: 50.0, unit: Unit::Bytes, levels };
+    assert_eq!(lag.figure, Some(figure));
+    let both = Replication { replay_lsn: Some(Lsn::from(20)), ..receives };
+    assert_eq!(judged(&primary(vec![both]), "lag"), (Severity::Ok, Some(70.0)));
+}
+
+#[test]
+fn a_slot_is_judged_by_its_use_its_wal_and_what_it_retains() {
+    let active = |active, synced, severity, state: &str| {
+        let slots = vec![Slot { synced, ..slot(active, "reserved") }];
+        let finding = one(&Observation { slots, ..primary(Vec::new()) }, "slot_active");
+        assert_eq!((finding.severity, finding.sentence), (severity, format!("slot s1 {state}")));
+        assert_eq!(finding.subject.as_deref(), Some("s1"));
+        let value = if active { 1.0 } else { 0.0 };
+        let figure = Figure { name: "slot_active", value, unit: Unit::Count, levels: None };
+        assert_eq!(finding.figure, Some(figure));
+    };
+    active(true, false, Severity::Ok, "is active");
+    active(true, true, Severity::Ok, "is active");
+    active(false, true, Severity::Ok, "is synchronized from the primary");
+    active(false, false, Severity::Warning, "is inactive");
+    for (status, severity, means) in [
+        ("reserved", Severity::Ok, "the WAL that it retains is available"),
+        ("extended", Severity::Ok, "the WAL that it retains is available"),
+        ("unreserved", Severity::Critical, "the next checkpoint may remove WAL that it retains"),
+        ("lost", Severity::Critical, "its standby must be rebuilt or fed from a WAL archive"),
+    ] {
+        let seen = Observation { slots: vec![slot(true, status)], ..primary(Vec::new()) };
+        let finding = one(&seen, "slot_wal");
+        assert_eq!(finding.severity, severity);
+        assert_eq!(finding.sentence, format!("slot s1 is {status}: {means}"));
+        assert_eq!(judged(&seen, "slot_retained"), (Severity::Ok, Some(20.0)));
+    }
+    let unused = Slot { wal_status: None, restart_lsn: None, ..slot(true, "reserved") };
+    let findings = all(&Observation { slots: vec![unused], ..primary(Vec::new()) });
+    let of_slots = findings.iter().filter(|finding| finding.name.starts_with("slot"));
+    assert_eq!(of_slots.map(|finding| finding.name).collect::<Vec<_>>(), ["slot_active"]);
+}
+
+#[test]
+fn an_archiver_that_fails_has_the_figure_1() {
+    let seen = |failing, waiting| Observation {
+        archiver: Some(Archiver { failing, waiting }),
+        ..primary(Vec::new())
+    };
+    assert_eq!(judged(&seen(true, None), "archiver"), (Severity::Warning, Some(1.0)));
+    assert_eq!(judged(&seen(false, None), "archiver"), (Severity::Ok, Some(0.0)));
+    let of_archive = |seen: &Observation| {
+        let findings = all(seen);
+        findings.iter().filter(|finding| finding.name.starts_with("archive")).count()
+    };
+    assert_eq!(of_archive(&seen(false, None)), 1);
+    assert_eq!(of_archive(&seen(false, Some(0))), 2);
+    let sentence = "the last attempt to archive a WAL file failed";
+    assert_eq!(one(&seen(true, None), "archiver").sentence, sentence);
+    let sentence = "no attempt to archive has failed since the last success";
+    assert_eq!(one(&seen(false, None), "archiver").sentence, sentence);
+}
+
+/// A silence as long as the limit is not too long; without a timeout the limit is 60 s.
+#[test]
+fn a_walreceiver_is_silent_for_too_long_above_its_timeout() {
+    let replay = Replay { has_upstream: true, ..Replay::default() };
+    let millis = Duration::from_millis;
+    for (timeout, silence, severity) in [
+        (10_000, 9_999, Severity::Ok),
+        (10_000, 10_000, Severity::Ok),
+        (10_000, 10_001, Severity::Critical),
+        (90_000, 90_000, Severity::Ok),
+        (0, 59_999, Severity::Ok),
+        (0, 60_000, Severity::Ok),
+        (0, 60_001, Severity::Critical),
+    ] {
+        let (timeout, silence) = (millis(timeout), millis(silence));
+        let receiver = Receiver { silence: Some(silence), timeout, ..streams(0) };
+        let seen = standby(replay, Some(receiver));
+        let figure = Some(silence.as_secs_f64());
+        assert_eq!(judged(&seen, "receiver"), (severity, figure), "{silence:?} of {timeout:?}");
+    }
+    let silent = Receiver { silence: Some(millis(61_250)), ..streams(0) };
+    let finding = one(&standby(replay, Some(silent)), "receiver");
+    assert_eq!(finding.sentence, "the walreceiver has received no message for 61.2 s");
+    let figure = finding.figure.unwrap();
+    assert_eq!((figure.name, figure.unit), ("receiver_silence", Unit::Seconds));
+    let unheard = Receiver { silence: None, ..streams(0) };
+    assert_eq!(judged(&standby(replay, Some(unheard)), "receiver"), (Severity::Ok, None));
+}
+
+#[test]
+fn a_walreceiver_that_does_not_stream_is_critical_however_short_its_silence() {
+    let replay = Replay { has_upstream: true, ..Replay::default() };
+    for status in ["stopped", "starting", "waiting", "restarting", "stopping", ""] {
+        for silence in [0, 61] {
+            let receiver = Receiver { status: status.to_owned(), ..streams(silence) };
+            let finding = one(&standby(replay, Some(receiver)), "receiver");
+            let sentence = format!("the walreceiver does not stream: its status is {status:?}");
+            assert_eq!((finding.severity, finding.sentence), (Severity::Critical, sentence));
+        }
+    }
+    let without = |has_upstream| {
+        let finding = one(&standby(Replay { has_upstream, ..replay }, None), "receiver");
+        (finding.severity, finding.sentence)
+    };
+    let (severity, sentence) = without(true);
+    assert_eq!(severity, Severity::Critical);
+    assert!(sentence.starts_with("no walreceiver runs"), "{sentence}");
+    let (severity, sentence) = without(false);
+    assert_eq!(severity, Severity::Info);
+    assert!(sentence.starts_with("primary_conninfo is empty"), "{sentence}");
+    let findings = all(&primary(Vec::new()));
+    assert!(findings.iter().all(|finding| finding.name != "receiver"), "{findings:?}");
+}
+
+#[test]
+fn replay_that_is_paused_has_the_figure_1() {
+    let seen = |paused| standby(Replay { paused, ..Replay::default() }, None);
+    assert_eq!(judged(&seen(true), "replay_paused"), (Severity::Warning, Some(1.0)));
+    assert_eq!(judged(&seen(false), "replay_paused"), (Severity::Ok, Some(0.0)));
+    assert_eq!(one(&seen(true), "replay_paused").sentence, "replay is paused");
+    assert_eq!(one(&seen(false), "replay_paused").sentence, "replay is not paused");
+}
+
+#[test]
+fn a_role_is_judged_only_where_one_is_expected() {
+    let seen = |in_recovery, timeline: Option<u32>| Observation {
+        in_recovery,
+        timeline: timeline.map(Timeline),
+        ..primary(Vec::new())
+    };
+    for (seen, expected, severity, sentence, figure) in [
+        (seen(false, Some(3)), None, Severity::Ok, "a primary on timeline 3", 0.0),
+        (seen(true, Some(2)), None, Severity::Ok, "a standby on timeline 2", 1.0),
+        (seen(false, None), Some(false), Severity::Ok, "a primary", 0.0),
+        (seen(true, None), Some(true), Severity::Ok, "a standby", 1.0),
+        (
+            seen(false, Some(3)),
+            Some(true),
+            Severity::Critical,
+            "a primary on timeline 3, where a standby is expected",
+            0.0,
+        ),
+        (
+            seen(true, None),
+            Some(false),
+            Severity::Critical,
+            "a standby, where a primary is expected",
+            1.0,
+        ),
+    ] {
+        let expected = Expected { in_recovery: expected, standbys: None };
+        let findings = judge(&seen, &Thresholds::default(), expected);
+        let role = findings.iter().find(|finding| finding.name == "role").unwrap();
+        assert_eq!((role.severity, role.sentence.as_str()), (severity, sentence));
+        let is_replica = role.figure.as_ref().map(|figure| (figure.name, figure.value));
+        assert_eq!(is_replica, Some(("is_replica", figure)));
+    }
+}
+
+#[test]
+fn nothing_that_holds_back_vacuum_is_an_age_of_0() {
+    let finding = one(&primary(Vec::new()), "oldest_xmin");
+    assert_eq!(finding.sentence, "no session, slot or prepared transaction holds back vacuum");
+    let figure = finding.figure.unwrap();
+    assert_eq!((finding.severity, figure.unit), (Severity::Ok, Unit::Transactions));
+    assert_eq!((figure.value, figure.levels), (0.0, Some(Thresholds::default().oldest_xmin)));
+}
+
+#[test]
+fn the_worst_severity_is_the_greatest_wherever_it_stands() {
+    let worst_of = |severities: &[Severity]| {
+        let finding = |severity: &Severity| Finding::new("a", *severity, "so");
+        worst(&severities.iter().map(finding).collect::<Vec<_>>())
+    };
+    let ascending = [
+        (Severity::None, "NONE"),
+        (Severity::Ok, "OK"),
+        (Severity::Info, "INFO"),
+        (Severity::Unknown, "UNKNOWN"),
+        (Severity::Warning, "WARNING"),
+        (Severity::Critical, "CRITICAL"),
+    ];
+    assert_eq!(worst_of(&[]), Severity::Unknown);
+    for pair in ascending.windows(2) {
+        let [(less, _), (greater, _)] = pair else { panic!("{pair:?}") };
+        assert_eq!(worst_of(&[*less, *greater, *less]), *greater);
+    }
+    for (severity, word) in ascending {
+        assert_eq!(severity.to_string(), word);
+    }
 }

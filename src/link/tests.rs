@@ -260,3 +260,104 @@ async fn last_words_before_a_reset_arrive() {
     soon(client.read_exact(&mut heard)).await.unwrap();
     assert_eq!(&heard, b"FATAL");
 }
+
+#[tokio::test]
+async fn of_several_throttles_the_smallest_counts_until_it_is_healed() {
+    let (link, _client) = echo().await;
+    let throttle = || link.rules.state().throttle();
+    assert_eq!(throttle(), None);
+    let wide = link.throttle(300_000);
+    let narrow = link.throttle(100_000);
+    let middle = link.throttle(200_000);
+    let slow = link.delay(Duration::from_millis(1));
+    assert_eq!(throttle(), Some(100_000));
+    narrow.heal();
+    assert_eq!(throttle(), Some(200_000));
+    middle.heal();
+    assert_eq!(throttle(), Some(300_000));
+    drop((wide, slow));
+    assert_eq!(throttle(), None);
+    let _least = link.throttle(0);
+    assert_eq!(throttle(), Some(1));
+}
+
+#[tokio::test]
+async fn the_narrower_of_two_throttles_limits_the_bytes() {
+    let (link, mut client) = echo().await;
+    let _narrow = link.throttle(100_000);
+    let _wide = link.throttle(100_000_000);
+    let took = round_trip(&mut client, &vec![7; 50_000]).await;
+    assert!(took >= Duration::from_millis(450), "50 kB at 100 kB/s took {took:?}");
+}
+
+#[tokio::test]
+async fn delays_add_up_and_each_is_healed_by_itself() {
+    let (link, _client) = echo().await;
+    let millis = Duration::from_millis;
+    let (first, second) = (link.delay(millis(20)), link.delay(millis(50)));
+    let third = link.delay(millis(30));
+    assert_eq!(link.rules.state().delay(), millis(100));
+    second.heal();
+    assert_eq!(link.rules.state().delay(), millis(50));
+    drop(first);
+    assert_eq!(link.rules.state().delay(), millis(30));
+    drop(third);
+    assert_eq!(link.rules.state().delay(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_direction_is_cut_until_the_last_of_its_cuts_is_healed() {
+    let (link, _client) = echo().await;
+    let is_cut = || {
+        let state = link.rules.state();
+        [Direction::ToStandby, Direction::ToUpstream].map(|direction| state.is_cut(direction))
+    };
+    let both = link.cut();
+    let one_way = link.cut_one_way(Direction::ToUpstream);
+    assert_eq!(is_cut(), [true, true]);
+    both.heal();
+    assert_eq!(is_cut(), [false, true]);
+    let other_way = link.cut_one_way(Direction::ToStandby);
+    one_way.heal();
+    assert_eq!(is_cut(), [true, false]);
+    other_way.heal();
+    assert_eq!(is_cut(), [false, false]);
+}
+
+#[tokio::test]
+async fn every_fault_is_recorded_with_its_end_in_the_same_words() {
+    let (link, _client) = echo().await;
+    drop(link.cut());
+    drop(link.cut_one_way(Direction::ToStandby));
+    drop(link.cut_one_way(Direction::ToUpstream));
+    drop(link.delay(Duration::from_millis(20)));
+    drop(link.throttle(5_000));
+    link.reset();
+    let recorded = link.rules.notebook.entries().into_iter().map(|entry| match entry.event {
+        Event::Fault { what } => format!("fault: {what}"),
+        Event::Heal { what } => format!("heal: {what}"),
+        event => format!("{event:?}"),
+    });
+    let faults = [
+        "cut",
+        "cut towards the standby",
+        "cut towards the upstream",
+        "takes 20ms each way",
+        "passes 5000 bytes per second",
+    ];
+    let pair = |what| ["fault", "heal"].map(|kind| format!("{kind}: the link of standby1 {what}"));
+    let mut expected: Vec<_> = faults.into_iter().flat_map(pair).collect();
+    expected.push("fault: the link of standby1 reset".to_owned());
+    assert_eq!(recorded.collect::<Vec<_>>(), expected);
+    assert_eq!(link.rules.state().resets, 1);
+}
+
+#[tokio::test]
+async fn the_bytes_of_each_direction_are_counted_apart() {
+    let (link, mut client, mut server) = server().await;
+    client.write_all(b"report").await.unwrap();
+    soon(server.read_exact(&mut [0; 6])).await.unwrap();
+    server.write_all(b"WAL").await.unwrap();
+    soon(client.read_exact(&mut [0; 3])).await.unwrap();
+    assert_eq!(passed(&link), [3, 1 + 6]);
+}

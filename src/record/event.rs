@@ -206,3 +206,58 @@ impl Begin {
         Self { started: seconds, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn a_head_has_every_value_that_it_was_given() {
+        let bare = Begin::new("p@t", "17.5");
+        let begin = bare.clone().about("It shows.").at("local", "Linux").alone(true).started(9);
+        assert_eq!(
+            begin,
+            Begin {
+                format: FORMAT,
+                page: "p@t".into(),
+                about: "It shows.".into(),
+                postgres: "17.5".into(),
+                host: "local".into(),
+                alone: true,
+                started: 9,
+                location: "Linux".into(),
+            }
+        );
+        assert_eq!((bare.alone, bare.started, bare.host.as_str()), (false, 0, ""));
+    }
+
+    #[test]
+    fn what_is_neutral_is_not_written() {
+        let line = |event| serde_json::to_string(&Entry::new(5, event)).unwrap();
+        let setting = |lab_conf| Setting { name: "a".into(), value: None, lab_conf };
+        let settings = |one| Event::Settings { node: "n".into(), settings: vec![one] };
+        let command = |with| Event::Command { node: "n".into(), line: "ls".into(), with };
+        let took = |key| Event::Measure { name: "m".into(), reading: Reading::Count(2), key };
+        for (event, written) in [
+            (
+                settings(setting(false)),
+                r#"{"settings":{"node":"n","settings":[{"name":"a","value":null}]}}"#,
+            ),
+            (
+                settings(setting(true)),
+                r#"{"settings":{"node":"n","settings":[{"name":"a","value":null,"lab_conf":true}]}}"#,
+            ),
+            (command(Vec::new()), r#"{"command":{"node":"n","line":"ls"}}"#),
+            (
+                command(vec![("A".into(), "b".into())]),
+                r#"{"command":{"node":"n","line":"ls","with":[["A","b"]]}}"#,
+            ),
+            (took(false), r#"{"measure":{"name":"m","reading":{"count":2}}}"#),
+            (took(true), r#"{"measure":{"name":"m","reading":{"count":2},"key":true}}"#),
+        ] {
+            assert_eq!(line(event), format!("{{\"at_ms\":5,\"event\":{written}}}"));
+        }
+    }
+}

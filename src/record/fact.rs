@@ -86,3 +86,45 @@ impl fmt::Display for Fact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_value_has_its_kind_of_fact() {
+        let text = |text: &str| Fact::Text(text.to_owned());
+        let owned = "c".to_owned();
+        let line = ServerMessage::from_log("2026-01-01 00:00:00 UTC [7] LOG:  ready");
+        for (fact, expected, shown) in [
+            (Fact::from(true), Fact::Bool(true), "yes"),
+            (Fact::from(false), Fact::Bool(false), "no"),
+            (Fact::from(7_u32), Fact::Count(7), "7"),
+            (Fact::from(8_000_000_000_u64), Fact::Count(8_000_000_000), "8000000000"),
+            (Fact::from("a"), text("a"), "a"),
+            (Fact::from("b".to_owned()), text("b"), "b"),
+            (Fact::from(&owned), text("c"), "c"),
+            (Fact::from(Timeline(3)), Fact::Count(3), "3"),
+            (Fact::from(&SqlState::UNDEFINED_TABLE), text("42P01"), "42P01"),
+            (Fact::from(&line), text("LOG:  ready"), "LOG:  ready"),
+            (Fact::from(line.clone()), text("LOG:  ready"), "LOG:  ready"),
+            (Fact::from(Some(4_u64)), Fact::Count(4), "4"),
+            (Fact::from(None::<u64>), text("none"), "none"),
+        ] {
+            assert_eq!(fact, expected);
+            assert_eq!(fact.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_the_order_of_its_values() {
+        let counts = |counts: &[u64]| Fact::List(counts.iter().copied().map(Fact::Count).collect());
+        assert_eq!(Fact::from(vec![2_u64, 9, 1, 5]), counts(&[2, 9, 1, 5]));
+        assert_eq!(Fact::from([2_u64, 9, 1, 5]), counts(&[2, 9, 1, 5]));
+        assert_eq!(Fact::from((2_u64, 9_u64)), counts(&[2, 9]));
+        let mixed = Fact::from((true, vec!["b", "c", "a"]));
+        assert_eq!(mixed.to_string(), "yes, b, c, a");
+    }
+}

@@ -162,4 +162,63 @@ mod tests {
         assert_eq!(record.entries[1], Entry::new(1, fact));
         assert_eq!(record.entries[2], Entry::new(2, Event::End(Outcome::Failed)));
     }
+
+    #[test]
+    fn the_name_of_a_file_has_the_page_the_version_and_the_host() {
+        let name = file_name("scenario_04_manual_failover@promote", 17, "local");
+        assert_eq!(name, "scenario_04_manual_failover@promote.pg17-local.ndjson");
+    }
+
+    /// Reads heads in both places where a format is written, of which the first is that of formats 1 and 2.
+    #[test]
+    fn a_newer_format_is_refused_wherever_a_head_writes_it() {
+        for (head, refused) in [
+            (format!("{{\"at_ms\":0,\"event\":\"begin\",\"format\":{}}}\n", FORMAT + 1), true),
+            (format!("{{\"event\":{{\"begin\":{{\"format\":{}}}}}}}\n", FORMAT + 1), true),
+            (begin(FORMAT), false),
+            (begin(FORMAT - 1), false),
+        ] {
+            match Record::read(&head) {
+                Err(error) => {
+                    let newer = format!("a record in format {}; this lab", FORMAT + 1);
+                    assert!(refused && error.to_string().contains(&newer), "{head}: {error}");
+                }
+                Ok(record) => assert_eq!((refused, record.entries.len()), (false, 1), "{head}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_of_an_older_fact_is_read() {
+        let head = "{\"at_ms\":0,\"event\":\"begin\",\"format\":1,\"page\":\"p\",\"about\":\"a\",\
+                    \"postgres\":\"17\",\"host\":\"local\",\"alone\":true,\"started\":1}\n";
+        for (value, expected) in [
+            ("7", Fact::Count(7)),
+            ("false", Fact::Bool(false)),
+            ("\"a\"", Fact::Text("a".into())),
+            ("[3,1,[2]]", Fact::List(vec![3_u64.into(), 1_u64.into(), Fact::from([2_u64])])),
+        ] {
+            let fact = format!(
+                "{{\"at_ms\":9,\"event\":\"fact\",\"name\":\"rows\",\"value\":{value}}}\n\
+                 {{\"at_ms\":10,\"event\":\"step\",\"title\":\"Two\"}}\n\
+                 {{\"at_ms\":11,\"event\":\"end\",\"passed\":true}}\n"
+            );
+            let record = Record::read(&(head.to_owned() + &fact)).unwrap();
+            let events = [
+                Entry::new(9, Event::Fact { name: "rows".into(), value: expected }),
+                Entry::new(10, Event::Step { title: "Two".into() }),
+                Entry::new(11, Event::End(Outcome::Passed)),
+            ];
+            assert_eq!(record.entries[1..], events, "{value}");
+            assert_eq!(record.skipped, [0; 0], "{value}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_is_not_understood_is_named_by_its_line() {
+        let head = "{\"at_ms\":0,\"event\":{\"begin\":{\"format\":3}}}\n";
+        let error = Record::read(head).unwrap_err();
+        assert!(error.to_string().contains("line 1 is not an entry"), "{error}");
+        assert!(format!("{error:?}").contains("missing field `page`"), "{error:?}");
+    }
 }

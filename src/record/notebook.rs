@@ -188,4 +188,57 @@ mod tests {
         let error = Notebook::create(&file.join("p.ndjson"), begin()).unwrap_err();
         assert!(error.to_string().contains("LAB_RECORDS"), "{error}");
     }
+
+    #[test]
+    fn every_verb_writes_its_event() {
+        let book = Notebook::in_memory();
+        book.step("One");
+        let (rows, more) = (book.fact("rows", 3_u64), book.fact("more", "b"));
+        book.measure("took", Duration::from_millis(7));
+        book.key_figure("sent", Reading::Bytes(9));
+        book.learn("It holds.", [&more, &rows]);
+        let measure = |name: &str, reading, key| Event::Measure { name: name.into(), reading, key };
+        let fact = |name: &str, value| Event::Fact { name: name.into(), value };
+        let expected = [
+            Event::Step { title: "One".into() },
+            fact("rows", Fact::Count(3)),
+            fact("more", Fact::Text("b".into())),
+            measure("took", Reading::Micros(7_000), false),
+            measure("sent", Reading::Bytes(9), true),
+            Event::Learn {
+                sentence: "It holds.".into(),
+                because: vec!["more".into(), "rows".into()],
+            },
+            Event::End(Outcome::Failed),
+        ];
+        let events =
+            |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.event).collect::<Vec<_>>();
+        assert_eq!(events(book.entries()), expected[..6]);
+        assert_eq!(events(book.close(Outcome::Failed).unwrap()), expected);
+    }
+
+    #[test]
+    fn an_entry_has_the_milliseconds_since_the_record_began() {
+        let opened = Instant::now().checked_sub(Duration::from_millis(12_345)).unwrap();
+        let book = Notebook(Arc::new(Book { opened, pages: Mutex::default() }));
+        book.step("Late");
+        let age = book.age();
+        let at = Duration::from_millis(book.entries()[0].at_ms);
+        assert!(Duration::from_millis(12_345) <= at && at <= age, "{at:?} of {age:?}");
+        assert!(age < Duration::from_secs(60), "{age:?}");
+    }
+
+    /// Writes into a file that is open for reading only, so that every line fails.
+    #[test]
+    fn a_line_that_could_not_be_written_is_an_error_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p.ndjson");
+        fs::write(&path, "").unwrap();
+        let book = Notebook::over(Some(File::open(&path).unwrap()), path.clone());
+        book.step("One");
+        assert_eq!(book.entries().len(), 1);
+        let error = book.close(Outcome::Passed).unwrap_err().to_string();
+        let act = format!("writing the record {} failed", path.display());
+        assert!(error.starts_with(&act), "{error}");
+    }
 }

@@ -183,7 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::record::event::{Begin, Outcome};
+    use crate::record::event::{Begin, Outcome, Setting};
     use crate::record::fact::Fact;
 
     #[test]
@@ -231,5 +231,123 @@ mod tests {
         let events = [step("One"), took(1), step("Two"), took(2000)];
         let entries: Vec<_> = events.into_iter().map(|event| Entry::new(1, event)).collect();
         assert_eq!(last_step(&entries), "\n## 2. Two\n\n- took: 2 ms\n");
+    }
+
+    fn entries(events: impl IntoIterator<Item = Event>) -> Vec<Entry> {
+        events.into_iter().map(|event| Entry::new(1, event)).collect()
+    }
+
+    fn measures() -> Vec<Entry> {
+        let readings = [
+            Reading::Micros(7_000),
+            Reading::Bytes(8_000),
+            Reading::Rate(9.0, "rows".into()),
+            Reading::Count(1_000),
+            Reading::Percent(12.5),
+            Reading::Lsn("0/16B3748".into()),
+            Reading::Series(vec![(0.0, 1.0), (1.0, 3.0)], "bytes".into()),
+        ];
+        entries(readings.into_iter().map(|reading| {
+            let name = "seen".to_owned();
+            Event::Measure { name, reading, key: false }
+        }))
+    }
+
+    #[test]
+    fn a_page_shows_the_unit_of_every_kind_of_reading() {
+        assert_eq!(
+            render(&measures()),
+            "- seen: ‹duration›\n- seen: ‹bytes›\n- seen: ‹rows per second›\n- seen: ‹count›\n\
+             - seen: ‹percent›\n- seen: ‹lsn›\n- seen: ‹bytes over time›\n"
+        );
+    }
+
+    #[test]
+    fn a_page_with_figures_shows_the_value_of_every_kind_of_reading() {
+        assert_eq!(
+            with_figures(&measures()),
+            "- seen: 7 ms\n- seen: 8 kB\n- seen: 9.00 rows/s\n- seen: 1 000\n- seen: 12.5 %\n\
+             - seen: 0/16B3748\n- seen: 2 points of bytes\n"
+        );
+    }
+
+    #[test]
+    fn a_line_is_printed_once_in_each_step_with_its_variables() {
+        let step = |title: &str| Event::Step { title: title.into() };
+        let command = |line: &str, value: &str| {
+            let with = vec![("A".to_owned(), value.to_owned())];
+            Event::Command { node: "primary".into(), line: line.into(), with }
+        };
+        let events = [
+            step("One"),
+            command("ls", "plain"),
+            command("ls", "plain"),
+            command("cat", "it's"),
+            step("Two"),
+            command("ls", "two\nlines"),
+        ];
+        assert_eq!(
+            render(&entries(events)),
+            "\n## 1. One\n\n    primary$ ls\n      with A='plain'\n    primary$ cat\n      with A=\"it's\"\n\
+             \n## 2. Two\n\n    primary$ ls\n      with A as these lines:\n        two\n        lines\n"
+        );
+    }
+
+    #[test]
+    fn learnings_have_one_heading_and_every_fact_that_proves_them() {
+        let learn = |sentence: &str, because: &[&str]| Event::Learn {
+            sentence: sentence.into(),
+            because: because.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let events = [learn("One.", &["b", "c", "a"]), learn("Two.", &["d"])];
+        assert_eq!(render(&entries(events)), "\n## Learned\n\n- One. [b; c; a]\n- Two. [d]\n");
+    }
+
+    /// Starts three clusters, of which the second has the settings of the first.
+    #[test]
+    fn settings_that_are_those_of_the_cluster_before_are_not_repeated() {
+        let settings = |value: &str| {
+            let one = |name: &str, value: &str, lab_conf| Setting {
+                name: name.into(),
+                value: Some(value.into()),
+                lab_conf,
+            };
+            let settings = vec![one("fsync", value, false), one("mine", "1", true)];
+            Event::Settings { node: "primary".into(), settings }
+        };
+        let cluster = |value: &str| {
+            let ready = Event::Ready { server_version: "17.5".into() };
+            [Event::Provision { topology: "primary alone".into() }, settings(value), ready]
+        };
+        let events: Vec<_> =
+            ["on", "on", "off"].into_iter().flat_map(cluster).chain([settings("3")]).collect();
+        let cluster = "- cluster: primary alone\n- settings";
+        assert_eq!(
+            render(&entries(events.clone())),
+            format!(
+                "{cluster} of every server: fsync = on\n{cluster}: those of the cluster before\n\
+                 {cluster} of every server: fsync = off\n- settings of primary: fsync = 3\n"
+            )
+        );
+        assert_eq!(
+            with_figures(&entries(events)),
+            format!(
+                "{cluster} of every server: fsync = on, mine = 1\n\
+                 {cluster}: those of the cluster before\n\
+                 {cluster} of every server: fsync = off, mine = 1\n\
+                 - settings of primary: fsync = 3\n"
+            )
+        );
+    }
+
+    #[test]
+    fn clusters_without_settings_do_not_refer_to_the_cluster_before() {
+        let cluster = || {
+            let ready = Event::Ready { server_version: "17.5".into() };
+            [Event::Provision { topology: "primary alone".into() }, ready]
+        };
+        let events = [cluster(), cluster()].concat();
+        let line = "- cluster: primary alone\n";
+        assert_eq!(render(&entries(events)), line.repeat(2));
     }
 }

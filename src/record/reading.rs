@@ -140,4 +140,99 @@ mod tests {
             assert_eq!(reading.to_string(), shown);
         }
     }
+
+    #[test]
+    fn a_rate_is_a_count_per_second() {
+        for (count, millis, rate) in [(8, 2_000, 4.0), (9, 500, 18.0), (7, 4_000, 1.75)] {
+            let span = Duration::from_millis(millis);
+            let expected = Reading::Rate(rate, "rows".to_owned());
+            assert_eq!(Reading::rate(count, span, "rows"), expected, "{count} in {span:?}");
+        }
+        assert_eq!(Reading::rate(8, Duration::ZERO, "rows"), Reading::Count(8));
+    }
+
+    #[test]
+    fn an_impact_is_the_change_in_percent_of_the_time_before() {
+        for (before, after, percent) in [(4, 6, 50.0), (8, 2, -75.0), (5, 5, 0.0), (2, 8, 300.0)] {
+            let impact = Reading::impact(Duration::from_secs(before), Duration::from_secs(after));
+            assert_eq!(impact, Reading::Percent(percent), "{before} s, then {after} s");
+        }
+        let took = Reading::impact(Duration::ZERO, Duration::from_millis(6));
+        assert_eq!(took, Reading::Micros(6_000));
+    }
+
+    #[test]
+    fn a_duration_becomes_microseconds_and_a_position_its_text() {
+        assert_eq!(Reading::from(Duration::from_secs(2)), Reading::Micros(2_000_000));
+        assert_eq!(Reading::from(Duration::from_nanos(3_999)), Reading::Micros(3));
+        assert_eq!(Reading::from(Duration::MAX), Reading::Micros(u64::MAX));
+        assert_eq!(Reading::from(Lsn::from(0x1_0300_0060)), Reading::Lsn("1/3000060".to_owned()));
+    }
+
+    #[test]
+    fn a_unit_is_used_from_one_of_it_up_to_a_thousand() {
+        let micros = [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1 ms"),
+            (1_040, "1.0 ms"),
+            (999_000, "999 ms"),
+            (1_000_000, "1 s"),
+            (7_200_000_000, "7200 s"),
+        ];
+        for (value, shown) in micros {
+            assert_eq!(Reading::Micros(value).to_string(), shown, "{value} µs");
+        }
+        let bytes = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1 kB"),
+            (999_900, "999.9 kB"),
+            (1_000_000, "1 MB"),
+            (2_500_000_000, "2.5 GB"),
+            (1_000_000_000_000, "1 TB"),
+            (5_000_000_000_000_000, "5000 TB"),
+        ];
+        for (value, shown) in bytes {
+            assert_eq!(Reading::Bytes(value).to_string(), shown, "{value} bytes");
+        }
+        let rates = [
+            (999.0, "999 B/s"),
+            (1_000.0, "1 kB/s"),
+            (2_500_000.0, "2.5 MB/s"),
+            (1e9, "1 GB/s"),
+            (4e12, "4000 GB/s"),
+        ];
+        for (value, shown) in rates {
+            assert_eq!(Reading::Rate(value, "bytes".to_owned()).to_string(), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn decimals_end_where_a_number_is_large_enough_and_thousands_are_separated() {
+        for (rate, shown) in [
+            (0.004, "0.00 rows/s"),
+            (9.994, "9.99 rows/s"),
+            (10.0, "10 rows/s"),
+            (999.4, "999 rows/s"),
+            (1_000.0, "1 000 rows/s"),
+            (1_234_567.0, "1 234 567 rows/s"),
+        ] {
+            assert_eq!(Reading::Rate(rate, "rows".to_owned()).to_string(), shown);
+        }
+        for (percent, shown) in
+            [(-99.96, "-100.0 %"), (99.94, "99.9 %"), (100.0, "100 %"), (1_050.0, "1 050 %")]
+        {
+            assert_eq!(Reading::Percent(percent).to_string(), shown);
+        }
+        for (count, shown) in
+            [(0, "0"), (12, "12"), (999, "999"), (12_345, "12 345"), (1_000_000, "1 000 000")]
+        {
+            assert_eq!(Reading::Count(count).to_string(), shown);
+        }
+        assert_eq!(Reading::Lsn("0/16B3748".to_owned()).to_string(), "0/16B3748");
+        let points = vec![(0.0, 5.0), (1.0, 7.0), (2.0, 6.0)];
+        let series = Reading::Series(points, "bytes".to_owned());
+        assert_eq!(series.to_string(), "3 points of bytes");
+    }
 }

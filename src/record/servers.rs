@@ -105,4 +105,38 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_value_is_quoted_where_a_configuration_file_needs_it() {
+        for (value, line) in [
+            (Some("on"), "a = on"),
+            (Some("1.5_x-y"), "a = 1.5_x-y"),
+            (Some(""), "a = ''"),
+            (Some("s 1"), "a = 's 1'"),
+            (Some("it's"), "a = 'it''s'"),
+            (None, "a = (default)"),
+        ] {
+            assert_eq!(shown("a", value.map(str::to_owned).as_ref()), line);
+        }
+    }
+
+    #[test]
+    fn a_value_that_one_server_has_differently_is_a_setting_of_each() {
+        let mut servers = Servers::default();
+        for (node, port) in [("primary", "3"), ("standby1", "1"), ("standby2", "2")] {
+            servers.add(node, &[setting("fsync", Some("on")), setting("port", Some(port))]);
+        }
+        assert_eq!(
+            servers.lines(false),
+            [
+                "- settings of every server: fsync = on",
+                "- settings of primary: port = 3",
+                "- settings of standby1: port = 1",
+                "- settings of standby2: port = 2",
+            ]
+        );
+        assert_eq!(servers.lines(false), [""; 0]);
+        servers.add("standby1", &[setting("fsync", Some("on")), setting("port", Some("4"))]);
+        assert_eq!(servers.lines(false), ["- settings of standby1: port = 4"]);
+    }
 }

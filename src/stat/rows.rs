@@ -90,3 +90,70 @@ pub struct Position {
     /// The end of the WAL that it has written (a primary) or replayed (a standby).
     pub lsn: Option<Lsn>,
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    /// Returns a row of a standby whose upstream is at 90.
+    fn row([sent, write, flush, replay]: [u64; 4]) -> Replication {
+        Replication {
+            application_name: "a".to_owned(),
+            state: "streaming".to_owned(),
+            own_lsn: Some(Lsn::from(90)),
+            sent_lsn: Some(Lsn::from(sent)),
+            write_lsn: Some(Lsn::from(write)),
+            flush_lsn: Some(Lsn::from(flush)),
+            replay_lsn: Some(Lsn::from(replay)),
+            write_lag: None,
+            flush_lag: None,
+            replay_lag: None,
+            sync_state: "async".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_lag_is_from_what_is_replayed_to_what_the_upstream_has() {
+        let behind = row([85, 70, 60, 40]);
+        assert_eq!(behind.lag(), Some(50));
+        assert_eq!(row([90; 4]).lag(), Some(0));
+        assert_eq!(Replication { replay_lsn: None, ..behind.clone() }.lag(), None);
+        assert_eq!(Replication { own_lsn: None, ..behind }.lag(), None);
+    }
+
+    #[test]
+    fn positions_are_in_order_where_none_is_beyond_the_one_before() {
+        for positions in [[85, 70, 60, 40], [80, 80, 80, 80], [80, 80, 60, 60]] {
+            assert!(row(positions).is_in_order(), "{positions:?}");
+        }
+        for positions in [[69, 70, 60, 40], [85, 59, 60, 40], [85, 70, 39, 40], [40, 60, 70, 85]] {
+            assert!(!row(positions).is_in_order(), "{positions:?}");
+        }
+        let whole = row([80; 4]);
+        for missing in [
+            Replication { sent_lsn: None, ..whole.clone() },
+            Replication { write_lsn: None, ..whole.clone() },
+            Replication { flush_lsn: None, ..whole.clone() },
+            Replication { replay_lsn: None, ..whole },
+        ] {
+            assert!(!missing.is_in_order(), "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_slot_retains_what_is_between_its_oldest_wal_and_the_newest() {
+        let slot = Slot {
+            slot_name: "s".to_owned(),
+            active: true,
+            restart_lsn: Some(Lsn::from(30)),
+            wal_status: None,
+            synced: false,
+            own_lsn: Some(Lsn::from(100)),
+        };
+        assert_eq!(slot.retained(), Some(70));
+        assert_eq!(Slot { restart_lsn: None, ..slot.clone() }.retained(), None);
+        assert_eq!(Slot { own_lsn: None, ..slot }.retained(), None);
+    }
+}

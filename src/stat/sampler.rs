@@ -279,4 +279,109 @@ mod tests {
         assert!(!starting.is_in_order());
         assert!(samples([starting, row("a", 9, [9; 4])]).are_in_order("a"));
     }
+
+    /// Returns four samples of "a" with lags of 2, 9, 1 and 3 bytes, each beside a row of "b".
+    fn four() -> Samples {
+        let span = Duration::from_millis;
+        let rows = [(2, 20), (9, 90), (1, 10), (3, 30)].map(|(lag, millis)| Replication {
+            write_lag: Some(span(millis)),
+            flush_lag: Some(span(2 * millis)),
+            replay_lag: Some(span(3 * millis)),
+            ..row("a", 100, [100, 100, 100, 100 - lag])
+        });
+        let mut seen = samples(rows);
+        for sample in &mut seen.all {
+            sample.standbys.insert(0, row("b", 100, [100, 100, 100, 60]));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_peak_is_the_greatest_and_neither_the_first_nor_the_last() {
+        let seen = four();
+        assert_eq!((seen.peak("a"), seen.peak("b")), (Some(9), Some(40)));
+        let longest = [
+            seen.longest("a", |row| row.write_lag),
+            seen.longest("a", |row| row.flush_lag),
+            seen.longest("a", |row| row.replay_lag),
+            seen.longest("b", |row| row.replay_lag),
+        ];
+        let millis = [Some(90), Some(180), Some(270), None];
+        assert_eq!(longest, millis.map(|millis| millis.map(Duration::from_millis)));
+    }
+
+    #[test]
+    fn the_samples_of_a_standby_have_their_times_and_its_rows() {
+        let seen = four();
+        let of_a: Vec<_> = seen.of("a").map(|(at, row)| (at.as_secs(), row.lag())).collect();
+        assert_eq!(of_a, [(0, Some(2)), (1, Some(9)), (2, Some(1)), (3, Some(3))]);
+        assert_eq!(seen.of("c").count(), 0);
+        assert_eq!(seen.all().len(), 4);
+    }
+
+    #[test]
+    fn samples_are_kept_up_to_and_including_the_end() {
+        let times = |end: u64| -> Vec<_> {
+            let kept = four().until(Duration::from_secs(end));
+            kept.all().iter().map(|sample| sample.at.as_secs()).collect()
+        };
+        assert_eq!(times(2), [0, 1, 2]);
+        assert_eq!(times(0), [0]);
+        let before = Duration::from_millis(1_999);
+        assert_eq!(four().until(before).all().len(), 2);
+    }
+
+    #[test]
+    fn the_cost_of_an_observation_is_a_mean_and_no_sum() {
+        let seen = Samples { observing: Duration::from_secs(12), ..four() };
+        assert_eq!(seen.cost(), Duration::from_secs(3));
+        assert_eq!(Samples::default().cost(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_retained_wal_is_that_of_the_slot_that_is_asked_for() {
+        let slot = |name: &str, restart: Option<u64>| Slot {
+            slot_name: name.to_owned(),
+            active: true,
+            restart_lsn: restart.map(Lsn::from),
+            wal_status: None,
+            synced: false,
+            own_lsn: Some(Lsn::from(100)),
+        };
+        let mut seen = Samples { began: Duration::from_millis(1_500), ..four() };
+        let retained = [Some(70), Some(20), None, Some(90)];
+        for (sample, restart) in seen.all.iter_mut().zip(retained) {
+            sample.slots = vec![slot("s1", Some(50)), slot("s2", restart)];
+        }
+        let series = |points| Reading::Series(points, "bytes".to_owned());
+        assert_eq!(seen.retained("s2"), series(vec![(1.5, 30.0), (2.5, 80.0), (4.5, 10.0)]));
+        assert_eq!(seen.retained("s3"), series(Vec::new()));
+        assert_eq!(seen.lag("a"), series(vec![(1.5, 2.0), (2.5, 9.0), (3.5, 1.0), (4.5, 3.0)]));
+    }
+
+    #[test]
+    fn a_rate_of_wal_is_per_second_and_counts_from_the_begin_of_the_record() {
+        let at = |lsn| row("a", lsn, [lsn; 4]);
+        let mut seen = samples([at(10), at(40), at(100), at(110)]);
+        for sample in &mut seen.all {
+            sample.at /= 2;
+        }
+        seen.began = Duration::from_secs(7);
+        let rates = |step| seen.wal_rate("a", Duration::from_millis(step));
+        let series = |points| Reading::Series(points, "bytes per second".to_owned());
+        let each = || series(vec![(7.5, 60.0), (8.0, 120.0), (8.5, 20.0)]);
+        assert_eq!(rates(500), each());
+        assert_eq!(rates(0), each());
+        assert_eq!(rates(501), series(vec![(8.0, 90.0)]));
+        let twice = samples([at(10), at(40)]);
+        let twice = Samples {
+            all: twice
+                .all
+                .into_iter()
+                .map(|sample| Sample { at: Duration::ZERO, ..sample })
+                .collect(),
+            ..Samples::default()
+        };
+        assert_eq!(twice.wal_rate("a", Duration::ZERO), series(Vec::new()));
+    }
 }

@@ -180,4 +180,52 @@ mod tests {
         let none = Reading::Series(Vec::new(), "orders per second".into());
         assert_eq!(Ledger::default().acked_over_time(), none);
     }
+
+    #[test]
+    fn wrong_rows_are_counted_in_the_order_lost_unexpected_duplicated() {
+        let acked = (1..=9).map(|id| attempt(id, 1, Outcome::Acked));
+        let unknown = [attempt(10, 2, Outcome::Unknown), attempt(11, 3, Outcome::Unknown)];
+        let ledger = Ledger::new(acked.chain(unknown).collect());
+        let verdict = ledger.compare([9, 1, 2, 3, 4, 4, 2, 10, 20, 5]);
+        assert_eq!(verdict.lost, [6, 7, 8]);
+        assert_eq!(verdict.unexpected, [20]);
+        assert_eq!(verdict.duplicated, [4, 2]);
+        assert_eq!(verdict.recovered, [10]);
+        assert_eq!(verdict.wrong(), [3, 1, 2]);
+    }
+
+    #[test]
+    fn attempts_are_counted_by_their_outcome_and_sorted_by_their_time() {
+        let ledger = Ledger::new(vec![
+            attempt(1, 50, Outcome::Acked),
+            attempt(2, 90, Outcome::Failed),
+            attempt(3, 10, Outcome::Acked),
+            attempt(4, 30, Outcome::Unknown),
+            attempt(5, 70, Outcome::Acked),
+            attempt(6, 20, Outcome::Failed),
+        ]);
+        let counts = [Outcome::Acked, Outcome::Failed, Outcome::Unknown];
+        assert_eq!(counts.map(|outcome| ledger.count(outcome)), [3, 2, 1]);
+        let ids: Vec<_> = ledger.attempts().iter().map(|attempt| attempt.id).collect();
+        assert_eq!(ids, [3, 6, 4, 1, 5, 2]);
+    }
+
+    #[test]
+    fn the_longest_gap_is_neither_the_first_nor_the_last_nor_the_sum() {
+        let acked = |times: &[u64]| {
+            let acks = (1..).zip(times).map(|(id, at)| attempt(id, *at, Outcome::Acked));
+            Ledger::new(acks.collect()).longest_gap()
+        };
+        assert_eq!(acked(&[100, 130, 190, 200]), Duration::from_millis(60));
+        assert_eq!(acked(&[100]), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_step_of_acks_begins_with_its_tenth_of_a_second() {
+        let at = [199, 200, 299, 300, 301].into_iter();
+        let acks = (1..).zip(at).map(|(id, at)| attempt(id, at, Outcome::Acked));
+        let points = vec![(0.1, 10.0), (0.2, 20.0), (0.3, 20.0)];
+        let series = Reading::Series(points, "orders per second".to_owned());
+        assert_eq!(Ledger::new(acks.collect()).acked_over_time(), series);
+    }
 }

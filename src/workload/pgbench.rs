@@ -25,14 +25,19 @@ pub async fn initialise(node: &Node, scale: u64) -> Result<()> {
 ///
 /// `pgbench` exits with an error, or its report is not understood.
 pub async fn run(node: &Node, clients: u64, seconds: u64) -> Result<Report> {
-    let line = format!(
-        "pgbench --no-vacuum --progress=1 --client={clients} --jobs={} --time={seconds} 2>&1",
-        clients.min(2)
-    );
     let began = node.notebook().age();
-    let said = node.run_as_client(Script::new(line)).await?;
+    let said = node.run_as_client(Script::new(load(clients, seconds))).await?;
     let report = Report::parse(&said).map_err(|error| error.on(node.name()))?;
     Ok(Report { began, ..report })
+}
+
+/// Returns the command line of a load. Two threads of `pgbench` are enough for every number of clients
+/// of the lab.
+fn load(clients: u64, seconds: u64) -> String {
+    let threads = clients.min(2);
+    format!(
+        "pgbench --no-vacuum --progress=1 --client={clients} --jobs={threads} --time={seconds} 2>&1"
+    )
 }
 
 /// The report of a run of `pgbench`.
@@ -177,5 +182,58 @@ tps = 1519.100612 (without initial connection time)
     fn a_program_that_says_nothing_is_an_error() {
         let error = Report::parse("").unwrap_err();
         assert!(error.to_string().contains("number of clients"), "{error}");
+    }
+
+    #[test]
+    fn the_command_has_the_clients_the_seconds_and_at_most_two_threads() {
+        for (clients, seconds, options) in [
+            (1, 9, "--client=1 --jobs=1 --time=9"),
+            (2, 5, "--client=2 --jobs=2 --time=5"),
+            (4, 3, "--client=4 --jobs=2 --time=3"),
+        ] {
+            let line = format!("pgbench --no-vacuum --progress=1 {options} 2>&1");
+            assert_eq!(load(clients, seconds), line);
+        }
+    }
+
+    #[test]
+    fn every_second_has_its_own_rate_and_latency() {
+        let report = Report::parse(BY_13).unwrap();
+        let second = |at, tps, micros| Progress {
+            at: Duration::from_secs(at),
+            tps,
+            latency: Duration::from_micros(micros),
+        };
+        assert_eq!(report.progress, [second(1, 1498.9, 2654), second(2, 1540.1, 2592)]);
+        assert_eq!(report.began, Duration::ZERO);
+        let report = Report { began: Duration::from_millis(500), ..report };
+        let points = vec![(1.5, 1498.9), (2.5, 1540.1)];
+        let series = Reading::Series(points, "transactions per second".to_owned());
+        assert_eq!(report.tps_over_time(), series);
+    }
+
+    #[test]
+    fn a_figure_that_is_missing_is_named() {
+        for figure in
+            ["number of transactions actually processed: ", "tps = ", "latency average = "]
+        {
+            let lines = BY_17.lines().filter(|line| !line.starts_with(figure));
+            let error = Report::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap_err();
+            assert!(error.to_string().contains(&format!("{figure:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_progress_is_left_out() {
+        for line in [
+            "progress: 1.0 s, 5.0 tps",
+            "progress: inf s, 5.0 tps, lat 1.0 ms",
+            "progress: -1 s, 5.0 tps, lat 1.0 ms",
+            "progress: 1.0 s, x tps, lat 1.0 ms",
+            "progress: 1.0 s, 5.0 tps, 1.0 ms",
+            "1.0 s, 5.0 tps, lat 1.0 ms",
+        ] {
+            assert_eq!(Progress::parse(line), None, "{line}");
+        }
     }
 }

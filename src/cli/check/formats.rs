@@ -280,4 +280,117 @@ mod tests {
         assert_eq!(object["findings"][0]["figure"]["value"], json!(7.0));
         assert_eq!(object["findings"][0]["figure"]["unit"], json!("bytes"));
     }
+
+    fn figured(name: &'static str, subject: Option<&str>, unit: Unit) -> Finding {
+        let figure = Figure { name, value: 2.5, unit, levels: None };
+        Finding { figure: Some(figure), ..finding("check", Severity::Ok, subject) }
+    }
+
+    #[test]
+    fn without_a_problem_a_plugin_shows_the_state_of_replication() {
+        let finding = |name, severity| Finding { figure: None, ..finding(name, severity, None) };
+        let names = ["slot_active", "receiver", "role", "lag", "standbys"];
+        let all = |severity| report(names.map(|name| finding(name, severity)).to_vec());
+        for severity in [Severity::None, Severity::Ok] {
+            let text = all(severity).text(Format::Nagios);
+            let first = text.lines().next();
+            let expected = "REPLICATION OK - receiver / is so; role / is so; standbys / is so | \
+                            'duration'=0.012s;;;0";
+            assert_eq!(first, Some(expected));
+        }
+        let mixed = report(vec![
+            finding("role", Severity::Ok),
+            finding("lag", Severity::Info),
+            finding("slot", Severity::Warning),
+            finding("archiver", Severity::Unknown),
+        ]);
+        let text = mixed.text(Format::Nagios);
+        let shown = "REPLICATION WARNING - slot / is so; archiver / is so; lag / is so | ";
+        assert!(text.starts_with(shown), "{text}");
+    }
+
+    #[test]
+    fn performance_data_has_its_unit_its_levels_and_a_label_without_separators() {
+        for (unit, shown) in [
+            (Unit::Bytes, "2.5B"),
+            (Unit::Seconds, "2.5s"),
+            (Unit::Files, "2.5"),
+            (Unit::Transactions, "2.5"),
+            (Unit::Count, "2.5"),
+        ] {
+            let figure = Figure { name: "f", value: 2.5, unit, levels: None };
+            assert_eq!(performance(None, &figure), format!("'f'={shown};;;0"));
+        }
+        let levels = Some(Levels { info: Some(1), warning: 10, critical: 100 });
+        let figure = Figure { name: "f", value: 7.0, unit: Unit::Bytes, levels };
+        assert_eq!(performance(Some("a=b|c'd"), &figure), "'f a_b_c''d'=7B;10;100;0");
+    }
+
+    /// Compares the whole text: a family's name, its help and its labels are what a dashboard queries.
+    #[test]
+    fn every_figure_has_its_own_family_with_its_unit_and_label() {
+        for (name, unit, family, label) in [
+            ("is_replica", Unit::Count, "is_replica", "application_name"),
+            ("standby_streaming", Unit::Count, "standby_streaming", "application_name"),
+            ("standby_lag", Unit::Bytes, "standby_lag_bytes", "application_name"),
+            ("slot_active", Unit::Count, "slot_active", "slot_name"),
+            ("slot_retained", Unit::Bytes, "slot_retained_bytes", "slot_name"),
+            ("archive_waiting", Unit::Files, "archive_waiting_files", "application_name"),
+            ("receiver_silence", Unit::Seconds, "receiver_silence_seconds", "application_name"),
+            ("oldest_xmin", Unit::Transactions, "oldest_xmin_transactions", "application_name"),
+        ] {
+            let text = report(vec![figured(name, Some("s"), unit)]).text(Format::Prometheus);
+            let own: Vec<_> = text.lines().skip_while(|line| !line.contains(family)).collect();
+            let prefix = format!("pg_replication_{family}");
+            let help = help_of(name);
+            assert_eq!(
+                own,
+                [
+                    format!("# HELP {prefix} {help}"),
+                    format!("# TYPE {prefix} gauge"),
+                    format!("{prefix}{{{label}=\"s\"}} 2.5"),
+                ]
+            );
+        }
+        let names = [
+            "is_replica",
+            "standby_streaming",
+            "standby_lag",
+            "standbys_streaming",
+            "slot_active",
+            "slot_retained",
+            "synchronous_standbys",
+            "archiver_failing",
+            "archive_waiting",
+            "receiver_silence",
+            "replay_paused",
+            "replay_lag",
+            "oldest_xmin",
+        ];
+        let helps: std::collections::BTreeSet<_> =
+            names.into_iter().chain(["other"]).map(help_of).collect();
+        assert_eq!(helps.len(), names.len() + 1);
+    }
+
+    #[test]
+    fn a_server_that_was_not_reached_is_down_and_every_severity_has_its_code() {
+        let severities = [
+            (Severity::None, "0"),
+            (Severity::Ok, "0"),
+            (Severity::Info, "0"),
+            (Severity::Warning, "1"),
+            (Severity::Critical, "2"),
+            (Severity::Unknown, "3"),
+        ];
+        for (severity, code) in severities {
+            let report = Report { server: None, ..report(vec![finding("x", severity, None)]) };
+            let text = report.text(Format::Prometheus);
+            let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+            let state = format!("pg_replication_check_state{{check=\"x\",subject=\"\"}} {code}");
+            let took = "pg_replication_check_duration_seconds 0.012";
+            assert_eq!(samples, ["pg_replication_up 0", took, &state]);
+        }
+        assert_eq!(labelled(&[("a", "b\\c\"d\ne")]), "{a=\"b\\\\c\\\"d\\ne\"}");
+        assert_eq!(labelled(&[]), "");
+    }
 }

@@ -75,4 +75,21 @@ mod tests {
         let wanted = Wanted { host: "::1", port: "5432", database: "shop", user: "me" };
         assert_eq!(password(r"\:\:1:*:*:*:six", wanted).as_deref(), Some("six"));
     }
+
+    #[test]
+    fn every_field_must_match_and_a_password_is_not_empty() {
+        for (line, found) in [
+            ("db:5432:shop:me:yes", Some("yes")),
+            ("*:*:*:*:yes", Some("yes")),
+            ("x:5432:shop:me:no", None),
+            ("db:1:shop:me:no", None),
+            ("db:5432:x:me:no", None),
+            ("db:5432:shop:x:no", None),
+            ("db:5432:shop:me:", None),
+            ("db:5432:shop:me", None),
+            (r"db:5432:shop:me:a\", None),
+        ] {
+            assert_eq!(of(line).as_deref(), found, "{line}");
+        }
+    }
 }

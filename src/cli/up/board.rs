@@ -239,4 +239,105 @@ mod tests {
         assert!(lines[2].contains("down") && lines[2].contains("1 kB"), "{}", lines[2]);
         assert_eq!(lines[3], " no server is a primary: none takes writes");
     }
+
+    fn row(name: &str) -> Replication {
+        let lsn = Some(Lsn::from(1));
+        Replication {
+            application_name: name.to_owned(),
+            state: format!("state of {name}"),
+            own_lsn: lsn,
+            sent_lsn: lsn,
+            write_lsn: lsn,
+            flush_lsn: lsn,
+            replay_lsn: lsn,
+            write_lag: None,
+            flush_lag: None,
+            replay_lag: None,
+            sync_state: "sync".to_owned(),
+        }
+    }
+
+    fn words(lines: &[String]) -> Vec<String> {
+        let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.iter().map(words).collect()
+    }
+
+    /// Observes a chain whose standbys have rows and slots at their own upstream.
+    #[test]
+    fn a_node_has_the_row_and_the_slot_of_its_name_at_its_upstream() {
+        let mut primary = observation(false, 3, 9_000);
+        primary.followers = vec![row("other"), row("a")];
+        primary.slots = vec![slot("other", 1_000, 9_000), slot("a", 5_000, 9_000)];
+        let mut upstream = observation(true, 3, 8_000);
+        upstream.followers = vec![row("b")];
+        upstream.slots = vec![slot("b", 6_000, 8_000)];
+        for slot in primary.slots.iter_mut().chain(&mut upstream.slots) {
+            slot.active = true;
+        }
+        let mut board = Board(vec![
+            node("primary", None, primary),
+            node("a", Some("primary"), upstream),
+            node("b", Some("a"), observation(true, 2, 1_000)),
+        ]);
+        board.0[2].troubles = vec!["cut".to_owned(), "frozen".to_owned()];
+        assert_eq!(
+            words(&board.lines()),
+            [
+                "node tl follows state behind retained WAL faults",
+                "primary 3 - primary - -",
+                "a 3 primary state of a, sync 1 kB 4 kB",
+                "b 2 a state of b, sync 7 kB 2 kB cut, frozen",
+            ]
+        );
+        board.0[0].seen.pulse = Pulse::Silent;
+        let lines = words(&board.lines());
+        assert_eq!(lines[1], "primary 3 - no answer - -");
+        assert_eq!(lines[2], "a 3 primary not connected 1 kB -");
+        board.0[0].seen.pulse = Pulse::Down(Some("the database system is starting up".to_owned()));
+        assert_eq!(words(&board.lines())[1], "primary 3 - the database system is starting up - -");
+    }
+
+    #[test]
+    fn a_slot_without_wal_shows_its_state() {
+        for (status, restart, shown) in [
+            (Some("lost"), None, "lost"),
+            (Some("unreserved"), Some(2_000), "unreserved"),
+            (Some("extended"), Some(2_000), "3 kB"),
+            (None, None, "-"),
+        ] {
+            let wal_status = status.map(str::to_owned);
+            let restart_lsn = restart.map(Lsn::from);
+            let slot = Slot { restart_lsn, wal_status, ..slot("standby1", 0, 5_000) };
+            assert_eq!(kept(&slot), shown);
+        }
+    }
+
+    #[test]
+    fn an_inactive_slot_is_a_warning_unless_its_standby_follows_this_server() {
+        let mut board = pair();
+        assert_eq!(board.lines().len(), 3);
+        let slots = ["standby1", "standby2", "used"].map(|name| slot(name, 2_000, 5_000));
+        let Some(primary) = board.0[0].seen.last.as_mut() else { panic!("no observation") };
+        primary.slots = slots.to_vec();
+        primary.slots[2].active = true;
+        let lines = board.lines();
+        assert_eq!(lines[3..], [" slot standby2 on primary is inactive; retained WAL: 3 kB"]);
+        board.0[1].follows = Some("standby2".to_owned());
+        assert_eq!(board.lines().len(), 5);
+    }
+
+    #[test]
+    fn what_was_never_observed_is_no_news_and_has_no_values() {
+        let before = pair();
+        let mut unseen = before.clone();
+        unseen.0[1].seen = Seen::silent(None);
+        assert_eq!(before.news(&unseen), [""; 0]);
+        assert_eq!(unseen.news(&before), ["standby1: follows primary, no answer"]);
+        assert_eq!(words(&unseen.lines())[2], "standby1 - primary no answer - 3 kB");
+        let mut connected = before.clone();
+        let Some(primary) = connected.0[0].seen.last.as_mut() else { panic!("no observation") };
+        primary.followers = vec![row("standby1")];
+        let news = "standby1: timeline 1, follows primary, state of standby1, sync";
+        assert_eq!(connected.news(&before), [news]);
+    }
 }

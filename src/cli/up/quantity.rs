@@ -57,4 +57,33 @@ mod tests {
             assert!(size(text).unwrap_err().contains("10kB"), "{text}");
         }
     }
+
+    #[test]
+    fn every_unit_is_read_up_to_its_limit() {
+        for (text, micros) in [
+            ("1us", 1),
+            ("3ms", 3_000),
+            ("2s", 2_000_000),
+            ("1.5min", 90_000_000),
+            ("3600s", 3_600_000_000),
+            ("60MIN", 3_600_000_000),
+        ] {
+            assert_eq!(time(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        for text in ["3601s", "61min", "0us"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+        for (text, bytes) in [
+            ("1B", 1),
+            ("4294967295B", u32::MAX),
+            ("2kB", 2_048),
+            ("3MB", 3_145_728),
+            ("1.5GB", 1_610_612_736),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["4294967296B", "0.9B"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -279,4 +279,45 @@ mod tests {
         }
         assert!(help().lines().all(|line| line.len() < 80), "it fits on a terminal");
     }
+
+    #[test]
+    fn every_verb_reads_its_own_act() {
+        let one = || "standby1".to_owned();
+        for (line, verb) in [
+            ("cut 1 to-primary", Verb::Cut(one(), Some(Way::ToUpstream))),
+            ("reset 1", Verb::Reset(one())),
+            ("freeze 1", Verb::Freeze(one())),
+            ("thaw 1", Verb::Thaw(one())),
+            ("crash 1", Verb::Crash(one())),
+            ("stop 1", Verb::Stop(one())),
+            ("start 1", Verb::Start(one())),
+            ("promote 1", Verb::Promote(one())),
+            ("rebuild 1", Verb::Rebuild(one(), None)),
+            ("rebuild 1 2", Verb::Rebuild(one(), Some("standby2".to_owned()))),
+            ("load 1", Verb::Load(1)),
+            ("load 600s", Verb::Load(600)),
+            ("status", Verb::Status),
+            ("log 1", Verb::Log(one())),
+            ("psql", Verb::Psql),
+            ("help", Verb::Help),
+            ("?", Verb::Help),
+            ("quit", Verb::Quit),
+        ] {
+            assert_eq!(read(line), Ok(Some(verb)), "{line}");
+        }
+        for line in ["load 601", "load 1.5", "sync 'a\" now", "heal 1 2", "status 1"] {
+            let is_rule = line.starts_with("sync");
+            assert_eq!(read(line).is_ok(), is_rule, "{line}");
+        }
+        assert_eq!(read("sync 'a\""), Ok(Some(Verb::Sync("'a\"".to_owned()))));
+    }
+
+    #[test]
+    fn help_shows_every_line_and_the_list_of_verbs_each_of_them_once() {
+        let lines: Vec<_> = VERBS.iter().flat_map(|known| known.lines).collect();
+        assert_eq!(help().lines().count(), lines.len());
+        let first = "  cut 1             no byte passes between standby1 and its upstream";
+        assert_eq!(help().lines().next(), Some(first));
+        assert!(!shown().contains("help") && shown().ends_with("psql, quit"), "{}", shown());
+    }
 }
