@@ -7,6 +7,7 @@ mod edges;
 mod errors;
 mod faults;
 mod invariants;
+mod journal;
 mod monitoring;
 mod program;
 mod report;

@@ -21,7 +21,8 @@ const FILES: [&str; 7] = [
 
 /// The physical slots of the primary, beside that of `standby1`.
 const SLOTS: &str = "SELECT pg_create_physical_replication_slot('idle', true); \
-     SELECT pg_create_physical_replication_slot('receiver', true)";
+     SELECT pg_create_physical_replication_slot('receiver', true); \
+     SELECT pg_create_physical_replication_slot('never_used')";
 
 /// A walsender whose client writes WAL and flushes it only at the end of a segment: the positions
 /// written and flushed differ. Its client replays nothing.
@@ -64,7 +65,7 @@ impl Behind {
         Ok(Self { chain, writer, _old: old, walreceiver, cuts: [first, second] })
     }
 
-    /// Lets the servers catch up, and returns the chain.
+    /// Ends the faults, waits until `standby1` has caught up, and returns the chain.
     pub(super) async fn recover(self) -> Result<Cluster> {
         drop(self.cuts);
         self.walreceiver.thaw().await?;
@@ -191,7 +192,7 @@ async fn next_segment(writer: &Session) -> Result<()> {
     write(writer, 1_000).await
 }
 
-/// Lets the archiver succeed once, and fail from then on.
+/// Archives one file, and breaks the archive command then.
 async fn archive_one_file(primary: &Node, writer: &Session) -> Result<()> {
     next_segment(writer).await?;
     wait_for(writer, "SELECT archived_count FROM pg_stat_archiver", 1).await?;

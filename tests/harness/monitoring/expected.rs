@@ -159,7 +159,7 @@ async fn wal(session: &Session, seen: &Observation) -> Result<Value> {
              (SELECT sum(size)::bigint FROM pg_ls_waldir()) FROM pg_stat_archiver",
         )
         .await?;
-    let row = &rows[0];
+    let [row] = rows.as_slice() else { panic!("{} rows of pg_stat_archiver", rows.len()) };
     let archives = |value: Value| if seen.archiver.is_some() { value } else { Value::Null };
     Ok(json!({
         "in_recovery": position.in_recovery,
@@ -177,13 +177,13 @@ async fn wal(session: &Session, seen: &Observation) -> Result<Value> {
 }
 
 fn of_standby(seen: &Observation) -> Option<Value> {
-    let (replay, receiver) = (seen.replay?, seen.receiver.as_ref());
-    let (received, end) = (replay.received?, receiver.and_then(|one| one.latest_end));
+    let (replay, upstream) = (seen.replay?, seen.receiver.as_ref());
+    let (received, end) = (replay.received?, upstream.and_then(|one| one.latest_end));
     let bytes = |from: Lsn, to: Lsn| u64::from(to) - u64::from(from);
     let silent = |one: &replication_lab::health::Receiver| one.silence > Some(one.timeout);
     Some(json!({
-        "receiver": receiver.map_or("none", |receiver| &receiver.status),
-        "hears": receiver.map(|one| one.status == "streaming" && !silent(one)),
+        "receiver": upstream.map_or("none", |receiver| &receiver.status),
+        "hears": upstream.map(|one| one.status == "streaming" && !silent(one)),
         "has_upstream": replay.has_upstream,
         "received": received.to_string(),
         "replayed": replay.replayed.map(|replayed| replayed.to_string()),
