@@ -9,6 +9,7 @@ mod faults;
 mod invariants;
 mod journal;
 mod monitoring;
+mod outcome;
 mod program;
 mod report;
 mod sandbox;
