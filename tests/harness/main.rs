@@ -12,6 +12,7 @@ mod monitoring;
 mod outcome;
 mod program;
 mod report;
+mod roles;
 mod sandbox;
 mod shapes;
 mod support;
