@@ -14,6 +14,7 @@ mod program;
 mod report;
 mod roles;
 mod sandbox;
+mod settings;
 mod shapes;
 mod support;
 mod traces;
