@@ -15,6 +15,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::{Outcome, directory, lab, within_deadline};
 
+/// The image that an engine of the tests has.
+pub(crate) const ITS_IMAGE: &str = "mine:17";
+
 /// Variables and their values.
 type Environment = &'static [(&'static str, &'static str)];
 
@@ -122,7 +125,7 @@ fn says_what_cannot_be_brought_up(
 }
 
 /// Returns `lab up` without the environment's choice of a host and a version.
-fn bare_lab() -> Command {
+pub(crate) fn bare_lab() -> Command {
     let mut command = lab(&["up"]);
     for name in ["LAB_HOST", "LAB_PG", "LAB_IMAGE", "LAB_PG_BIN", "LAB_CONF"] {
         command.env_remove(name);
@@ -159,8 +162,8 @@ fn entries(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// An engine that has no image and cannot reach a registry.
-async fn empty_engine(listener: UnixListener) {
+/// An engine that has no image but [`ITS_IMAGE`], which it does not list, and cannot reach a registry.
+pub(crate) async fn empty_engine(listener: UnixListener) {
     while let Ok((client, _)) = listener.accept().await {
         tokio::spawn(answer(client));
     }
@@ -174,6 +177,9 @@ async fn answer(mut client: UnixStream) {
         let (status, body) = match path.split('?').next().unwrap_or_default() {
             path if path.ends_with("/version") => ("200 OK", r#"{"Version":"0.0-empty"}"#),
             path if path.ends_with("/images/json") => ("200 OK", "[]"),
+            path if path.ends_with(&format!("/images/{ITS_IMAGE}/json")) => {
+                ("200 OK", r#"{"Id":"1"}"#)
+            }
             path if path.ends_with("/containers/json") => ("200 OK", "[]"),
             path if path.ends_with("/images/create") => {
                 ("500 Internal Server Error", r#"{"message":"lookup registry: no such host"}"#)

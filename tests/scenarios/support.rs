@@ -138,7 +138,8 @@ impl Lab {
         if self.site.settings().scale != 1.0 {
             return Ok(());
         }
-        let page = Page { name, major: self.major(), entries: &self.book.entries() };
+        let (entries, accepted) = (self.book.entries(), comparison::folder());
+        let page = Page { name, major: self.major(), entries: &entries, accepted: &accepted };
         page.compare().map_err(|panic| {
             page.explain(&self.record, self.site.settings().keep);
             Failure::Page(panic)

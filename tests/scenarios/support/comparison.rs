@@ -17,15 +17,17 @@ pub(super) struct Page<'a> {
     /// The major version of the servers.
     pub(super) major: u16,
     pub(super) entries: &'a [Entry],
+    /// The folder of the accepted pages: see [`folder`].
+    pub(super) accepted: &'a Path,
 }
 
 impl Page<'_> {
     /// Compares the page with the accepted one of its version. insta prints the difference.
     pub(super) fn compare(&self) -> Result<(), Box<dyn Any + Send>> {
         let page = page::render(self.entries);
-        let accepted = self.accepted();
+        let accepted = self.accepted_name();
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(folder());
+        settings.set_snapshot_path(self.accepted);
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         let compare = || insta::assert_snapshot!(accepted.as_str(), page);
@@ -37,7 +39,7 @@ impl Page<'_> {
     /// insta writes the file of its macro, which is this one, into the head of a page that it accepts;
     /// what a reader looks for is the scenario.
     fn name_the_source(&self) {
-        let path = folder().join(self.accepted() + ".snap");
+        let path = self.accepted.join(self.accepted_name() + ".snap");
         let Ok(page) = std::fs::read_to_string(&path) else { return };
         let scenario = self.name.split('@').next().unwrap_or_default();
         let (wrong, right) =
@@ -52,7 +54,7 @@ impl Page<'_> {
     /// goes where insta's difference went, so that it stands below it.
     #[expect(clippy::print_stdout, reason = "the test harness prints it below the difference")]
     pub(super) fn explain(&self, record: &Path, keep: bool) {
-        let (name, major, accepted) = (self.name, self.major, self.accepted());
+        let (name, major, accepted) = (self.name, self.major, self.accepted_name());
         let servers = match keep {
             true => "The servers are kept, with their logs; cargo lab clean removes them.",
             false => "LAB_KEEP=1 keeps the servers of a test that fails, with their logs.",
@@ -74,11 +76,69 @@ impl Page<'_> {
         );
     }
 
-    fn accepted(&self) -> String {
-        page_name(&folder(), self.name, self.major)
+    fn accepted_name(&self) -> String {
+        page_name(self.accepted, self.name, self.major)
     }
 }
 
-fn folder() -> PathBuf {
+/// Returns the folder of the accepted pages.
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use replication_lab::record::{Begin, Event, Fact};
+
+    use super::*;
+
+    const NAME: &str = "scenario_99_x@y";
+
+    /// Compares a page with the accepted ones in a folder.
+    fn is_accepted(accepted: &Path, entries: &[Entry]) -> bool {
+        Page { name: NAME, major: 17, entries, accepted }.compare().is_ok()
+    }
+
+    /// Returns the entries of a run with a fact of this value.
+    fn run_with(rows: u64) -> Vec<Entry> {
+        let events = [
+            Event::Begin(Begin::new(NAME, "17.2").about("A test")),
+            Event::Step { title: "Rows".to_owned() },
+            Event::Fact { name: "rows on the primary".to_owned(), value: Fact::Count(7) },
+            Event::Fact { name: "rows on the standby".to_owned(), value: Fact::Count(rows) },
+        ];
+        events.into_iter().map(|event| Entry::new(0, event)).collect()
+    }
+
+    #[test]
+    fn a_page_is_accepted_only_where_every_line_is_the_same() {
+        let accepted = tempfile::tempdir().unwrap();
+        let entries = run_with(9);
+        assert!(!is_accepted(accepted.path(), &entries), "there is no accepted page");
+        let file = accepted.path().join(format!("{NAME}.snap"));
+        assert!(!file.exists(), "a comparison accepts nothing");
+        let page = format!("---\nsource: x\n---\n{}", page::render(&entries));
+        fs::write(&file, &page).unwrap();
+        assert!(is_accepted(accepted.path(), &entries), "the page is the accepted one");
+        assert!(!is_accepted(accepted.path(), &run_with(8)), "a fact has another value");
+        assert!(!is_accepted(accepted.path(), &entries[..3]), "a line is missing");
+        fs::write(&file, page + "- one: more\n").unwrap();
+        assert!(!is_accepted(accepted.path(), &entries), "the accepted page has one line more");
+    }
+
+    #[test]
+    fn a_page_of_a_version_is_compared_with_the_one_that_holds_for_it() {
+        let accepted = tempfile::tempdir().unwrap();
+        let write = |name: &str, rows| {
+            let page = format!("---\nsource: x\n---\n{}", page::render(&run_with(rows)));
+            fs::write(accepted.path().join(name), page).unwrap();
+        };
+        write("scenario_99_x@y.snap", 1);
+        write("scenario_99_x@y.pg16.snap", 2);
+        write("scenario_99_x@y.pg18.snap", 3);
+        let accepted = [1, 2, 3].map(|rows| is_accepted(accepted.path(), &run_with(rows)));
+        assert_eq!(accepted, [false, true, false]);
+    }
 }
