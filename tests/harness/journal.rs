@@ -232,6 +232,8 @@ fn what_has_passed_is_counted() {
     ] {
         assert!(journal.lines().any(|one| one == line), "{line:?} is missing in:\n{journal}");
     }
+    let half = render(&some[1..2]).journal;
+    assert!(half.contains("0/3 scenarios (0 %), 1 exercises passed"), "one of two:\n{half}");
     let all = [
         run("scenario_31_drill@drill", passed, 2),
         run("scenario_32_pair@first", passed, 3),
