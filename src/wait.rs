@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_that_fails_says_for_what_how_long_and_what_it_saw_last() {
-        let mut probes = 0;
+        let (mut probes, started) = (0, Instant::now());
         let error = until("the moon is full", Duration::from_millis(60), || {
             probes += 1;
             std::future::ready(Ok(Seen::<()>::NotYet(format!(
@@ -149,6 +149,7 @@ mod tests {
             "{said}"
         );
         assert!(said.ends_with("seen last: a crescent, probe 2"), "{said}");
+        assert!(started.elapsed() < PATIENCE / 2, "it waited far beyond its deadline");
     }
 
     #[tokio::test]
