@@ -118,7 +118,8 @@ fn the_primary_is_as_it_was_made(views: &Views) {
     assert!(slot("logical", "xmin_age").as_u64() > slot("standby1", "xmin_age").as_u64());
     assert!(slot("standby1", "xmin_age").as_u64() > Some(0));
     let wal = one(views, "wal_statistics");
-    assert_eq!((&wal["archived_count"], &wal["archive_waiting"]), (&json!(1), &json!(2)));
+    assert_eq!(wal["archived_count"], 1);
+    assert!(wal["archive_waiting"].as_u64() >= Some(2), "{wal}");
     assert_eq!(
         (wal["failed_count"].as_u64() >= Some(3), &wal["archiver_failing"]),
         (true, &json!(true))

@@ -55,7 +55,7 @@ fn a_page_that_differs_is_a_failure_everywhere() {
     within_deadline(async move {
         // Kept containers would be removed with those that other tests have kept.
         let local = Site::choose(&Settings::from_env()?).await?.kind() == "local";
-        let (keep, told) = match local {
+        let (keep, servers) = match local {
             true => ("1", "The servers are kept"),
             false => ("0", "LAB_KEEP=1 keeps the servers"),
         };
@@ -66,7 +66,7 @@ fn a_page_that_differs_is_a_failure_everywhere() {
         has_failed(&ran);
         assert_eq!(kept.len(), if local { 2 } else { 0 }, "a host for each node: {kept:?}");
         assert_eq!(hosts(ran.home.path()), Vec::<PathBuf>::new());
-        for part in ["The page of scenario_04_manual_failover@timeline differs", told] {
+        for part in ["The page of scenario_04_manual_failover@timeline differs", servers] {
             assert!(ran.said.contains(part), "{part:?} is missing in:\n{}", ran.said);
         }
         // Its assertions held, so that its record has everything; it proves nothing all the same.
@@ -191,7 +191,12 @@ fn hosts(home: &Path) -> Vec<PathBuf> {
 /// Removes the servers that a run has kept.
 fn remove(home: &Path) -> Outcome {
     let no_engine = "unix:///nonexistent";
-    let cleaned = lab(&["clean"]).env("LAB_DIR", home).env("DOCKER_HOST", no_engine).output()?;
+    let cleaned = lab(&["clean"])
+        .env("LAB_HOST", "local")
+        .env_remove("LAB_PG")
+        .env("LAB_DIR", home)
+        .env("DOCKER_HOST", no_engine)
+        .output()?;
     match cleaned.status.success() {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&cleaned.stderr).into_owned().into()),
