@@ -21,6 +21,7 @@ const FILES: [&str; 7] = [
 
 /// The physical slots of the primary, beside that of `standby1`.
 const SLOTS: &str = "SELECT pg_create_physical_replication_slot('idle', true); \
+     SELECT pg_create_physical_replication_slot('idle_too', true); \
      SELECT pg_create_physical_replication_slot('receiver', true); \
      SELECT pg_create_physical_replication_slot('never_used')";
 
@@ -42,7 +43,8 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// Starts the chain `primary` → `standby1` → `standby2`, and leaves each server behind.
+    /// Starts the chain `primary` → `standby1` → `standby2`, and leaves each server behind; `standby3` follows
+    /// the primary without lag.
     pub(super) async fn start() -> Result<Self> {
         let chain = chain().start().await?;
         let (primary, standby) = (chain.primary(), chain.node("standby1")?);
@@ -102,6 +104,7 @@ pub(super) async fn write(writer: &Session, bytes: u32) -> Result<()> {
 fn chain() -> Topology {
     Topology::pair()
         .standby(Standby::new("standby2").following("standby1"))
+        .standby("standby3")
         .set("wal_level", "logical")
         .set("hot_standby_feedback", "on")
         .set("wal_receiver_status_interval", "1s")

@@ -22,8 +22,11 @@ struct Detail {
     xmin_age: Option<i32>,
 }
 
-/// Returns the expected rows of all views on a session's server, sorted as text; the times that pass are
-/// left out.
+/// The view whose rows have an order.
+pub(super) const ALERTS: &str = "replication_alerts";
+
+/// Returns the expected rows of all views on a session's server, those of [`ALERTS`] in order and the others
+/// sorted as text; the times that pass are left out.
 pub(super) async fn views(session: &Session) -> Result<Views> {
     let seen = observe(session).await?;
     let details = details(session).await?;
@@ -49,11 +52,13 @@ pub(super) async fn views(session: &Session) -> Result<Views> {
     for rows in views.values_mut() {
         rows.sort_by_key(Value::to_string);
     }
+    let alerts = views.get("replication_checks").map(|checks| alerts(checks));
+    views.insert(ALERTS, alerts.unwrap_or_default());
     Ok(views)
 }
 
 /// Returns the alerts among the rows of `replication_checks`: the worst first.
-pub(super) fn alerts(checks: &[Value]) -> Vec<Value> {
+fn alerts(checks: &[Value]) -> Vec<Value> {
     let text = |row: &Value, column: &str| row[column].as_str().map(str::to_owned);
     let rank = |row: &Value| {
         let severity = text(row, "severity");
