@@ -255,6 +255,6 @@ async fn stop_half_way(chain: &Cluster, writer: &Session) -> Result<(Frozen, Fau
     let cut = link.cut();
     drop(slow);
     // More than fits into the buffers between the walsender and the cut.
-    write(writer, 48_000_000).await?;
+    write(writer, 8_000_000).await?;
     Ok((frozen, cut))
 }
