@@ -221,7 +221,7 @@ fn what_has_passed_is_counted() {
         run("scenario_32_pair@second", failed, 5),
     ];
     let journal = render(&some).journal;
-    for line in [
+    let lines = [
         "- [ ] **First level** (1/2 scenarios)",
         "- [ ] **Second level** (0/1 scenarios)",
         "**Total completion:** 1/3 scenarios (33 %), 2 exercises passed",
@@ -229,9 +229,8 @@ fn what_has_passed_is_counted() {
         "- [ ] Completed: not run",
         "Not yet: 1 of 3 scenarios are completed. Missing: 32, 33.",
         "- **Completed:** not completed",
-    ] {
-        assert!(journal.lines().any(|one| one == line), "{line:?} is missing in:\n{journal}");
-    }
+    ];
+    has_lines(&journal, &lines);
     let half = render(&some[1..2]).journal;
     assert!(half.contains("0/3 scenarios (0 %), 1 exercises passed"), "one of two:\n{half}");
     let all = [
@@ -241,12 +240,18 @@ fn what_has_passed_is_counted() {
         run("scenario_33_third@third", passed, 1),
     ];
     let journal = render(&all).journal;
-    for line in [
+    let lines = [
         "- [x] **First level** (2/2 scenarios)",
         "**Total completion:** 3/3 scenarios (100 %), 4 exercises passed",
         "> 4 exercises passed, 11 facts were asserted.",
-    ] {
-        assert!(journal.lines().any(|one| one == line), "{line:?} is missing in:\n{journal}");
+    ];
+    has_lines(&journal, &lines);
+}
+
+#[track_caller]
+fn has_lines(journal: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(journal.lines().any(|one| one == *line), "{line:?} is missing in:\n{journal}");
     }
 }
 
