@@ -44,7 +44,7 @@ fn drill(#[context] test: Context) {
         must_have_crashed(lab, primary, "in production").await?;
 
         lab.step("The old primary is fenced with standby.signal; the standby is promoted, and clients connect to it");
-        let promotion = fail_over(lab, &pair, &writers).await?;
+        let fenced = fail_over(lab, &pair, &writers).await?;
         lab.key_figure("from the crash until the new primary acked an order", crashed.elapsed());
 
         lab.step("The old primary's machine starts its server again");
@@ -65,7 +65,7 @@ fn drill(#[context] test: Context) {
         let whole = lab.must_be(whole, named(verdict.wrong()), none);
         let [writes, replicates, same, healthy] = checklist(lab, &pair, &on_new).await?;
         lab.key_figure("time of the verification", verifying.elapsed());
-        as_clients_saw_it(lab, &ledger, promotion, began.elapsed());
+        as_clients_saw_it(lab, &ledger, fenced, began.elapsed());
         lost(lab, &verdict.lost);
         let counts = synchronous_again(&pair, &on_new).await?;
         let sync = "sync_state of the old primary on the new one";
@@ -116,7 +116,7 @@ fn drill_behind(#[context] test: Context) {
         must_have_crashed(lab, primary, "in production").await?;
 
         lab.step("The old primary is fenced with standby.signal; the standby is promoted, and clients connect to it");
-        let promotion = fail_over(lab, &pair, &writers).await?;
+        let fenced = fail_over(lab, &pair, &writers).await?;
         lab.key_figure("from the crash until the new primary acked an order", crashed.elapsed());
         cut.heal();
 
@@ -140,7 +140,7 @@ fn drill_behind(#[context] test: Context) {
         let missing = lab.must_be("are all of them lost", missing, true);
         let [writes, replicates, same, healthy] = checklist(lab, &pair, &on_new).await?;
         lab.key_figure("time of the verification", verifying.elapsed());
-        as_clients_saw_it(lab, &ledger, promotion, began.elapsed());
+        as_clients_saw_it(lab, &ledger, fenced, began.elapsed());
         lost(lab, &verdict.lost);
         lab.key_figure("whole drill", began.elapsed());
 
