@@ -18,6 +18,7 @@
 mod drawing;
 mod html;
 mod journal;
+mod lines;
 pub(crate) mod markdown;
 mod plots;
 mod run;

@@ -11,7 +11,8 @@ macro_rules! parts {
     };
 }
 
-const PARTS: [(&str, &str); 11] = parts![
+const PARTS: [(&str, &str); 12] = parts![
+    "notebook.md",
     "workbook.toml",
     "scenario_01_replication_lag/workbook.toml",
     "scenario_02_read_distribution/workbook.toml",

@@ -8,7 +8,8 @@ use super::plots::Drawn;
 use super::svg;
 
 /// The markup that the template writes; no other markup passes.
-const OURS: [&str; 2] = [
+const OURS: [&str; 3] = [
+    "<details><summary>The whole notebook, line by line</summary>\n",
     "<details><summary>What was typed, seen and measured, step by step</summary>\n",
     "</details>\n",
 ];

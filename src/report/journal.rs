@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 
+use super::lines;
 use super::plots::Drawn;
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs, evidence};
@@ -32,6 +33,7 @@ struct Journal<'a> {
     deep_dives: Vec<Ticked>,
     levels: Vec<(String, Vec<Chapter<'a>>)>,
     corrections: Table,
+    notebook: Table,
     edge_cases: Table,
     skills: Vec<(String, Vec<Ticked>)>,
     tools: Vec<Ticked>,
@@ -90,7 +92,8 @@ pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama
         passed: passed().count(),
         deep_dives: tables::ticked(runs, &workbook.deep_dives),
         levels: workbook.levels.iter().map(|level| chapters(runs, level, drawn)).collect(),
-        corrections: tables::corrections(runs, workbook.scenarios()),
+        corrections: tables::corrections(runs, workbook),
+        notebook: lines::table(runs, workbook),
         edge_cases: edge_cases(runs, workbook.scenarios()),
         skills: workbook.levels.iter().map(|level| skills(runs, level)).collect(),
         tools: tables::tools(runs, &workbook.tools),

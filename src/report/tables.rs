@@ -3,6 +3,7 @@
 
 use super::run::{Run, date};
 use super::runs::{NOT_RUN, Runs};
+use super::workbook::Workbook;
 use super::workbook::checklist::{Tick, Tool};
 use super::workbook::claim::{Claim, Verdict};
 use super::workbook::scenario::{Blank, Grid, List, Row, Rows, Scenario, Target};
@@ -25,7 +26,7 @@ pub(super) struct Ticked {
 
 /// Returns the table of blanks below one title.
 pub(super) fn list(runs: &Runs, list: &List) -> Table {
-    let row = |Blank { asks, exercise, seen }: &Blank| {
+    let row = |Blank { asks, exercise, seen, .. }: &Blank| {
         vec![asks.clone(), runs.shown(exercise, seen), exercise.clone()]
     };
     let rows = list.blanks.iter().map(row).collect();
@@ -119,10 +120,13 @@ fn is_met(run: &Run, target: &Target) -> Option<bool> {
 }
 
 /// Returns the claims of the learner's notebook beside what the runs showed.
-pub(super) fn corrections<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) -> Table {
-    let rows = scenarios.flat_map(|scenario| {
-        scenario.claims.iter().map(|claim| correction(runs, &scenario.number, claim))
-    });
+pub(super) fn corrections(runs: &Runs, workbook: &Workbook) -> Table {
+    let of_scenario = |scenario: &'_ Scenario| {
+        let claims = scenario.claims.iter();
+        claims.map(|claim| correction(runs, &scenario.number, claim)).collect::<Vec<_>>()
+    };
+    let of_all = workbook.claims.iter().map(|claim| correction(runs, "", claim));
+    let rows = workbook.scenarios().flat_map(of_scenario).chain(of_all);
     table(
         "",
         &["", "the notebook says", "verdict", "what the run showed", "exercise"],
@@ -131,14 +135,31 @@ pub(super) fn corrections<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a S
 }
 
 fn correction(runs: &Runs, number: &str, claim: &Claim) -> Vec<String> {
-    let proofs: Result<Vec<_>, _> = claim.proofs.iter().map(|proof| runs.proof(proof)).collect();
-    let (verdict, because) = match proofs {
-        Err(missing) => (missing, String::new()),
-        Ok(proofs) => (claim.verdict.word().to_owned(), proofs.join(" · ")),
-    };
-    let mut by: Vec<_> = claim.proofs.iter().map(|proof| proof.exercise.as_str()).collect();
-    by.dedup();
-    vec![number.to_owned(), claim.says.clone(), verdict, because, by.join(", ")]
+    let because = proofs(runs, claim).unwrap_or_default();
+    vec![number.to_owned(), claim.says.clone(), verdict(runs, claim), because, claim.exercises()]
+}
+
+/// Returns the verdict on a claim, or why there is none: a proof is missing.
+pub(super) fn verdict(runs: &Runs, claim: &Claim) -> String {
+    match proofs(runs, claim) {
+        Err(missing) => missing,
+        Ok(_) => claim.verdict.word().to_owned(),
+    }
+}
+
+fn proofs(runs: &Runs, claim: &Claim) -> Result<String, String> {
+    let reckoned = claim.reckoned.iter().map(|one| Ok(one.shown()));
+    let proofs = reckoned.chain(claim.proofs.iter().map(|proof| runs.proof(proof)));
+    Ok(proofs.collect::<Result<Vec<_>, _>>()?.join(" · "))
+}
+
+impl Claim {
+    /// Returns the exercises that prove it, or arithmetic where none is needed.
+    pub(super) fn exercises(&self) -> String {
+        let mut by: Vec<_> = self.proofs.iter().map(|proof| proof.exercise.as_str()).collect();
+        by.dedup();
+        if by.is_empty() { "arithmetic".to_owned() } else { by.join(", ") }
+    }
 }
 
 impl Verdict {

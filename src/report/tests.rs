@@ -7,8 +7,8 @@ use pretty_assertions::assert_eq;
 
 use super::run::{Outcome, Run, date};
 use super::runs::Runs;
-use super::tables;
 use super::workbook::Workbook;
+use super::{lines, tables};
 use crate::record::event::{self, Begin, Entry, Event};
 use crate::record::fact::Fact;
 use crate::record::reading::Reading;
@@ -250,6 +250,13 @@ tick = "rewind"
 typed = "pg_rewind"
 [[tool]]
 tick = "Patroni"
+[[claim]]
+says = "Twenty of 50"
+verdict = "does not hold"
+reckoned = [{ part = 20, of = 50 }]
+[[aside]]
+why = "a plan"
+lines = ["One day"]
 "#;
 
 const ONE: &str = r#"
@@ -310,8 +317,11 @@ exercise = "01@other"
 seen = "lost"
 "#;
 
+const NOTEBOOK: &str = "# Beliefs\n- So it is\n- Not so\n- How long: ___\n- How many: ___\n- [ ] all\n- [ ] some\n\
+                        - promotion\n- Patroni\n- A list\n- Twenty of 50\n- One day\n- Unheard of\n";
+
 fn workbook() -> Workbook {
-    let parts = [("workbook.toml", WHOLE), ("one/workbook.toml", ONE)];
+    let parts = [("workbook.toml", WHOLE), ("one/workbook.toml", ONE), ("notebook.md", NOTEBOOK)];
     Workbook::read(&parts).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -382,12 +392,35 @@ fn a_duration_is_below_its_target_and_a_count_no_greater_than_its_target() {
 #[test]
 fn a_claim_has_its_verdict_only_where_every_proof_is_there() {
     let (runs, workbook) = (five(), workbook());
-    let table = tables::corrections(&runs, workbook.scenarios());
+    let table = tables::corrections(&runs, &workbook);
     assert_eq!(
         cells(&table),
         [
             "01 | So it is | ◐ holds in part | It holds. [rows: 2, then 9, then 3; name: b] · name: b | 01@passed",
             "01 | Not so | failed |  | 02@y, 01@failed",
+            " | Twenty of 50 | ✗ does not hold | 20 of 50: 40.0 % | arithmetic",
+        ]
+    );
+}
+
+#[test]
+fn every_line_of_the_notebook_has_its_answer() {
+    let table = lines::table(&five(), &workbook());
+    assert_eq!(
+        cells(&table),
+        [
+            "Beliefs | So it is | ◐ holds in part | 01@passed",
+            " | Not so | failed | 02@y, 01@failed",
+            " | How long | 6 ms | 01@passed",
+            " | How many | not run | 01@other",
+            " | all | ✓ done | 01@passed, 02@x",
+            " | some | open | not yet passed: 01@failed, 01@other",
+            " | promotion | ✓ done | 01@passed",
+            " | Patroni | open | no scenario uses it",
+            " | A list | a table | scenario 01",
+            " | Twenty of 50 | ✗ does not hold | arithmetic",
+            " | One day | not judged | a plan",
+            " | Unheard of |  | ",
         ]
     );
 }

@@ -6,29 +6,38 @@
 //!  scenario_…/workbook.toml ─▶ scenario ────────┴─▶ Workbook ─▶ the journal, its tables, its plots
 //!                                ├─ claim                 └───▶ reference: what it expects of exercises
 //!                                ├─ checklist
+//!  notebook.md ─▶ notebook ─▶ place ◀──── which of them answers a line
 //!                                └─ plots
 //! ```
 
+pub(crate) mod arithmetic;
 pub(crate) mod checklist;
 pub(crate) mod claim;
+pub(crate) mod notebook;
+pub(crate) mod place;
 pub(crate) mod plots;
 mod reference;
 pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
-mod whole;
+pub(crate) mod whole;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use checklist::{Tick, Tool};
+use claim::Claim;
+use notebook::Line;
 use plots::{Bars, Wanted};
 pub use reference::{Expected, Reference};
 use scenario::Scenario;
-use whole::Whole;
+use whole::{Aside, Whole};
 
 /// The name of the file of what spans scenarios, and of a scenario's file in its folder.
 const FILE: &str = "workbook.toml";
+
+/// The name of the file of the notebook itself.
+const NOTEBOOK: &str = "notebook.md";
 
 /// The questions of the learner's notebook, the judgements of its sentences, and the plots.
 #[derive(Clone, Debug)]
@@ -36,6 +45,11 @@ pub struct Workbook {
     pub(crate) levels: Vec<Level>,
     pub(crate) deep_dives: Vec<Tick>,
     pub(crate) tools: Vec<Tool>,
+    /// Claims that belong to no scenario.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) asides: Vec<Aside>,
+    /// The lines of the notebook, in order.
+    pub(crate) notebook: Vec<Line>,
 }
 
 /// A level of the learner's notebook, with its scenarios in order.
@@ -48,7 +62,8 @@ pub(crate) struct Level {
 
 impl Workbook {
     /// Reads a workbook from its files: the path of each below the folder of the scenarios, and its
-    /// text. There is `workbook.toml`, and `<folder>/workbook.toml` for every scenario of a level.
+    /// text. There is `workbook.toml`, `<folder>/workbook.toml` for every scenario of a level, and
+    /// `notebook.md`, the learner's notebook that all of them answer.
     ///
     /// # Errors
     ///
@@ -62,9 +77,17 @@ impl Workbook {
             Ok(Level { name: level.name, scenarios, skills: level.skills })
         });
         let levels = levels.collect::<Result<_>>()?;
-        let workbook = Self { levels, deep_dives: whole.deep_dives, tools: whole.tools };
+        let workbook = Self {
+            levels,
+            deep_dives: whole.deep_dives,
+            tools: whole.tools,
+            claims: whole.claims,
+            asides: whole.asides,
+            notebook: notebook::lines(part(parts, NOTEBOOK)?),
+        };
         workbook.refuse_duplicates()?;
         workbook.refuse_strangers(parts)?;
+        workbook.refuse_unproven()?;
         Ok(workbook)
     }
 
@@ -78,8 +101,17 @@ impl Workbook {
     pub fn references(&self) -> Vec<Reference> {
         let skills = self.levels.iter().flat_map(|level| &level.skills);
         let mut references = reference::of_ticks(FILE, skills.chain(&self.deep_dives));
+        references.extend(reference::of_claims(FILE, &self.claims));
         references.extend(self.scenarios().flat_map(reference::of_scenario));
         references
+    }
+
+    /// Returns the lines of the notebook that nothing answers, each with its heading; and what is
+    /// said to answer a line that is not in the notebook.
+    pub fn unanswered(&self) -> Vec<String> {
+        let open = self.notebook.iter().filter(|line| self.place(line).is_none());
+        let open = open.map(|line| format!("{}: {}", line.heading, line.words));
+        open.chain(self.strange_lines()).collect()
     }
 
     /// Returns all scenarios, in the order of the levels.
@@ -111,8 +143,21 @@ impl Workbook {
         Ok(())
     }
 
+    fn refuse_unproven(&self) -> Result<()> {
+        let of_scenarios = self
+            .scenarios()
+            .flat_map(|scenario| scenario.claims.iter().map(move |claim| (&*scenario.file, claim)));
+        let mut claims = of_scenarios.chain(self.claims.iter().map(|claim| (FILE, claim)));
+        match claims.find(|(_, claim)| claim.proofs.is_empty() && claim.reckoned.is_empty()) {
+            Some((file, claim)) => Err(refused(file, format!("nothing proves {:?}", claim.says))),
+            None => Ok(()),
+        }
+    }
+
     fn refuse_strangers(&self, parts: &[(&str, &str)]) -> Result<()> {
-        let is_known = |file: &str| file == FILE || self.scenarios().any(|one| one.file == file);
+        let is_known = |file: &str| {
+            [FILE, NOTEBOOK].contains(&file) || self.scenarios().any(|one| one.file == file)
+        };
         match parts.iter().find(|(file, _)| !is_known(file)) {
             Some((file, _)) => Err(refused(file, format!("no level in {FILE} has its scenario"))),
             None => Ok(()),
@@ -127,9 +172,12 @@ fn scenario(parts: &[(&str, &str)], folder: &str) -> Result<Scenario> {
 }
 
 fn parse<T: DeserializeOwned>(parts: &[(&str, &str)], file: &str) -> Result<T> {
+    toml::from_str(part(parts, file)?).map_err(|error| refused(file, error.to_string()))
+}
+
+fn part<'a>(parts: &[(&str, &'a str)], file: &str) -> Result<&'a str> {
     let part = parts.iter().find(|(name, _)| *name == file);
-    let (_, text) = part.ok_or_else(|| refused(file, "there is no such file"))?;
-    toml::from_str(text).map_err(|error| refused(file, error.to_string()))
+    part.map(|(_, text)| *text).ok_or_else(|| refused(file, "there is no such file"))
 }
 
 fn refused(file: &str, there: impl Into<String>) -> Error {

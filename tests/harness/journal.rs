@@ -352,8 +352,9 @@ fn workbook_of(drill: &str) -> Workbook {
 }
 
 /// Returns the files of the workbook, with this one of the third scenario.
-fn workbook_parts(third: &str) -> [(&str, &str); 4] {
+fn workbook_parts(third: &str) -> [(&str, &str); 5] {
     [
+        ("notebook.md", ""),
         ("workbook.toml", WHOLE),
         ("scenario_31_drill/workbook.toml", DRILL),
         ("scenario_32_pair/workbook.toml", PAIR),

@@ -35,7 +35,15 @@ fn whatever_the_workbook_asks_for_stands_on_a_page() {
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
     let files = references.iter().map(|one| one.file.as_str());
     let files: std::collections::BTreeSet<_> = files.collect();
-    assert_eq!(files.len(), parts().len(), "every file asks for something");
+    assert_eq!(files.len() + 1, parts().len(), "every file but the notebook asks for something");
+}
+
+/// Every line of the learner's notebook has a verdict, a value, a tick, or a reason why nothing judges it; and
+/// no part of the workbook answers a line that is not there.
+#[test]
+fn every_line_of_the_notebook_is_answered() {
+    let unanswered = workbook().unanswered();
+    assert!(unanswered.is_empty(), "\n{}", unanswered.join("\n"));
 }
 
 fn has(page: &str, expected: &Expected) -> bool {
@@ -69,7 +77,7 @@ pub(crate) fn workbook() -> Workbook {
 fn parts() -> Vec<(String, String)> {
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let folders = names_in(&scenarios).into_iter().map(|name| format!("{name}/workbook.toml"));
-    let files = std::iter::once("workbook.toml".to_owned()).chain(folders);
+    let files = ["notebook.md", "workbook.toml"].map(str::to_owned).into_iter().chain(folders);
     let read = |file: String| Some((std::fs::read_to_string(scenarios.join(&file)).ok()?, file));
     files.filter_map(read).map(|(text, file)| (file, text)).collect()
 }

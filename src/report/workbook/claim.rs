@@ -1,7 +1,9 @@
-//! Claims of the learner's notebook: a sentence, the verdict on it, and its proofs. Nothing here
-//! reads a run.
+//! Claims of the learner's notebook: a sentence, the verdict on it, and its proofs, by runs or by
+//! arithmetic. Nothing here reads a run.
 
 use serde::Deserialize;
+
+use super::arithmetic::Reckoned;
 
 /// A sentence of the learner's notebook that a run can prove or disprove.
 #[derive(Clone, Debug, Deserialize)]
@@ -9,7 +11,14 @@ use serde::Deserialize;
 pub(crate) struct Claim {
     pub(crate) says: String,
     pub(crate) verdict: Verdict,
+    #[serde(default)]
     pub(crate) proofs: Vec<Proof>,
+    /// What the sentence's own figures give.
+    #[serde(default)]
+    pub(crate) reckoned: Vec<Reckoned>,
+    /// Lines of the notebook that say the same in other words.
+    #[serde(default)]
+    pub(crate) lines: Vec<String>,
 }
 
 /// The verdict on a sentence.

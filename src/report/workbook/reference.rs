@@ -2,7 +2,7 @@
 //! pages. Nothing here reads a page or a record.
 
 use super::checklist::Tick;
-use super::claim::{Evidence, Proof};
+use super::claim::{Claim, Evidence, Proof};
 use super::plots::{Bars, Wanted};
 use super::scenario::{Grid, Named, Rows, Scenario};
 
@@ -56,6 +56,11 @@ pub(super) fn of_scenario(scenario: &Scenario) -> Vec<Reference> {
     let ticks = scenario.checklists.iter().flat_map(|list| &list.items);
     references.extend(of_ticks(&scenario.file, ticks));
     references
+}
+
+/// Returns the expectations of a file's claims.
+pub(super) fn of_claims(file: &str, claims: &[Claim]) -> Vec<Reference> {
+    from(file, claims.iter().flat_map(|claim| &claim.proofs).map(of_proof))
 }
 
 fn from<'a>(file: &str, expected: impl Iterator<Item = Expectation<'a>>) -> Vec<Reference> {

@@ -53,6 +53,8 @@ pub(crate) struct Blank {
     pub(crate) asks: String,
     pub(crate) exercise: String,
     pub(crate) seen: String,
+    /// The line of the notebook that asks it in other words.
+    pub(crate) line: Option<String>,
 }
 
 /// A table of facts or figures of the same kind: a column for each name.

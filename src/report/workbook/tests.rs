@@ -67,13 +67,15 @@ bars = ["b"]
 
 const ONES: &str = "one/workbook.toml";
 
+const NOTEBOOK: (&str, &str) = ("notebook.md", "");
+
 fn whole() -> (&'static str, &'static str) {
     ("workbook.toml", WHOLE)
 }
 
 #[test]
 fn a_workbook_tells_everything_that_it_expects_of_exercises() {
-    let workbook = Workbook::read(&[whole(), (ONES, ONE)]).unwrap();
+    let workbook = Workbook::read(&[whole(), (ONES, ONE), NOTEBOOK]).unwrap();
     let expected = workbook.references().into_iter().map(|one| {
         let names = match one.expected {
             Expected::Exercise => "passed".to_owned(),
@@ -115,9 +117,11 @@ fn a_workbook_that_cannot_be_read_names_its_file() {
     let two = "number = '01'\ntitle = 'Two'\nexercises = []\n";
     let both = WHOLE.replace(r#"["one"]"#, r#"["one", "two"]"#);
     let unproven = ONE.replace(r#"learned = "Surprise""#, "");
+    let proofless = format!("{ONE}[[claim]]\nsays = \"Baseless\"\nverdict = \"holds\"\n");
     for (parts, said) in [
         (vec![(ONES, ONE)], ["reading workbook.toml", "no such file"]),
         (vec![whole()], ["reading one/workbook.toml", "no such file"]),
+        (vec![whole(), (ONES, ONE)], ["reading notebook.md", "no such file"]),
         (vec![whole(), (ONES, "number = ")], ["reading one/workbook.toml", "line 1, column 10"]),
         (
             vec![whole(), (ONES, "color = 1")],
@@ -125,15 +129,19 @@ fn a_workbook_that_cannot_be_read_names_its_file() {
         ),
         (vec![whole(), (ONES, "")], ["reading one/workbook.toml", "missing field `number`"]),
         (
+            vec![whole(), (ONES, &proofless), NOTEBOOK],
+            ["reading one/workbook.toml", "nothing proves \"Baseless\""],
+        ),
+        (
             vec![whole(), (ONES, &unproven)],
             ["reading one/workbook.toml", "either `learned` or `seen`"],
         ),
         (
-            vec![("workbook.toml", &both), (ONES, ONE), ("two/workbook.toml", two)],
+            vec![("workbook.toml", &both), (ONES, ONE), ("two/workbook.toml", two), NOTEBOOK],
             ["reading two/workbook.toml", "one/workbook.toml has the number 01, too"],
         ),
         (
-            vec![whole(), (ONES, ONE), ("two/workbook.toml", two)],
+            vec![whole(), (ONES, ONE), ("two/workbook.toml", two), NOTEBOOK],
             ["reading two/workbook.toml", "no level"],
         ),
     ] {
@@ -142,4 +150,52 @@ fn a_workbook_that_cannot_be_read_names_its_file() {
             assert!(error.contains(word), "{word:?} is missing in:\n{error}");
         }
     }
+}
+
+/// The parts that answer lines of a notebook: a claim by its own words or by `lines`, a blank by its beginning or
+/// by `line`, a tick, a tool, a title, an aside.
+#[test]
+fn a_line_is_answered_by_a_part_or_by_none() {
+    let whole = "
+[[level]]
+name = 'Beginner'
+scenarios = ['one']
+skills = [{ tick = 'a skill', exercises = ['01@a'] }]
+[[deep_dive]]
+tick = 'a dive'
+exercises = ['01@a']
+[[tool]]
+tick = 'a tool'
+[[claim]]
+says = '4 of 10'
+verdict = 'holds'
+reckoned = [{ part = 4, of = 10 }]
+[[aside]]
+why = 'a plan'
+lines = ['One day', 'Never there']
+";
+    let one = "
+number = '01'
+title = 'One'
+exercises = ['01@a']
+[[list]]
+title = 'A list, of all'
+blanks = [
+    { asks = 'lag, largest', exercise = '01@a', seen = 'lag' },
+    { asks = 'asynchronous', line = 'Async', exercise = '01@a', seen = 'time' },
+]
+[[claim]]
+says = 'It is so'
+verdict = 'holds'
+lines = ['So it is!']
+proofs = [{ exercise = '01@a', seen = 'lag' }]
+";
+    let notebook = "- [ ] A skill\n- A dive\n- [x] a Tool\n- **4 of 10**\n- One day\n**A list:**\n- Lag: ___\n\
+                    - Async: ___ ms\n- Asynchronous: ___\n# Head\n- It is so\n- So it is! 💥\n- It is\n";
+    let parts = [("workbook.toml", whole), (ONES, one), ("notebook.md", notebook)];
+    let workbook = Workbook::read(&parts).unwrap();
+    assert_eq!(
+        workbook.unanswered(),
+        [": Asynchronous", "Head: It is", "not in the notebook: Never there"]
+    );
 }

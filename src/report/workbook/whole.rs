@@ -1,9 +1,10 @@
 //! The part of the workbook that spans scenarios: levels with the folders of their scenarios,
-//! skills, deep dives, tools. Nothing here reads a scenario.
+//! skills, deep dives, tools, and the lines of the notebook that belong to no scenario. Nothing here reads a scenario.
 
 use serde::Deserialize;
 
 use super::checklist::{Tick, Tool};
+use super::claim::Claim;
 
 /// The file `workbook.toml` above the scenarios' folders.
 #[derive(Debug, Deserialize)]
@@ -15,6 +16,18 @@ pub(super) struct Whole {
     pub(super) deep_dives: Vec<Tick>,
     #[serde(rename = "tool", default)]
     pub(super) tools: Vec<Tool>,
+    #[serde(rename = "claim", default)]
+    pub(super) claims: Vec<Claim>,
+    #[serde(rename = "aside", default)]
+    pub(super) asides: Vec<Aside>,
+}
+
+/// Lines of the notebook that nothing judges, and why.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aside {
+    pub(crate) why: String,
+    pub(crate) lines: Vec<String>,
 }
 
 /// A level: the folders of its scenarios in order, and its skills.
