@@ -26,7 +26,52 @@ const PARTS: [(&str, &str); 12] = parts![
     "scenario_10_disaster_recovery_drill/workbook.toml",
 ];
 
+/// The files that exercises run, by their path in the repository, with their text.
+macro_rules! files {
+    ($($file:literal),+ $(,)?) => {
+        [$(($file, include_str!(concat!("../../", $file)))),+]
+    };
+}
+
+const FILES: [(&str, &str); 11] = files![
+    "fixtures/sql/shop.sql",
+    "fixtures/sql/replication_health.sql",
+    "fixtures/sql/drift_old.sql",
+    "fixtures/sql/drift_new.sql",
+    "fixtures/sql/wal_cost.sql",
+    "fixtures/sql/monitoring/alerts.sql",
+    "fixtures/sql/monitoring/dashboard.sql",
+    "fixtures/sql/monitoring/history.sql",
+    "fixtures/sql/monitoring/slots.sql",
+    "fixtures/sql/monitoring/standby.sql",
+    "fixtures/sql/monitoring/wal.sql",
+];
+
 /// Reads the workbook that the program was built with.
 pub(super) fn read() -> Result<Workbook> {
-    Workbook::read(&PARTS)
+    Ok(Workbook::read(&PARTS)?.with_files(&FILES))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::read;
+
+    /// The program has the text of every file that a page runs.
+    #[test]
+    fn every_file_that_a_page_runs_is_there() {
+        let workbook = read().unwrap_or_else(|error| panic!("{error}"));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
+        let pages = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let pages = pages.filter_map(|page| std::fs::read_to_string(page.ok()?.path()).ok());
+        let mut ran = 0;
+        for page in pages {
+            for path in page.lines().filter_map(|line| line.split_once(r"=# \i ").map(|it| it.1)) {
+                ran += 1;
+                assert!(workbook.files().any(|file| file == path), "{path}");
+            }
+        }
+        assert!(ran > 50, "no page was read");
+    }
 }

@@ -8,7 +8,8 @@ use super::plots::Drawn;
 use super::svg;
 
 /// The markup that the template writes; no other markup passes.
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
+    "<details><summary>Its text</summary>\n",
     "<details><summary>The whole notebook, line by line</summary>\n",
     "<details><summary>What was typed, seen and measured, step by step</summary>\n",
     "</details>\n",

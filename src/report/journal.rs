@@ -40,6 +40,7 @@ struct Journal<'a> {
     key_figures: Table,
     versions: Vec<u16>,
     differences: Table,
+    files: Vec<(&'a str, Vec<&'a str>)>,
     environment: Table,
     facts: usize,
     missing: Vec<&'a str>,
@@ -100,6 +101,7 @@ pub(super) fn write(runs: &Runs, workbook: &Workbook, drawn: &[Drawn]) -> askama
         key_figures: tables::key_figures(runs),
         versions: versions::there(runs),
         differences: versions::differences(runs),
+        files: files(runs, workbook),
         environment: tables::environment(runs),
         facts: passed().map(|run| run.fact_names().count()).sum(),
         missing,
@@ -205,6 +207,13 @@ fn exercise(run: Option<&Run>, drawn: &[Drawn], name: String) -> Exercise {
         page: run.map(Run::page).unwrap_or_default(),
         name,
     }
+}
+
+/// Returns the files that runs typed, each with the lines of its text.
+fn files<'a>(runs: &Runs, workbook: &'a Workbook) -> Vec<(&'a str, Vec<&'a str>)> {
+    let typed = |path: &str| runs.journal().any(|run| run.typed(&format!("\\i {path}")));
+    let files = workbook.files.iter().filter(|(path, _)| typed(path));
+    files.map(|(path, text)| (path.as_str(), text.lines().collect())).collect()
 }
 
 fn edge_cases<'a>(runs: &Runs, scenarios: impl Iterator<Item = &'a Scenario>) -> Table {

@@ -426,6 +426,22 @@ fn every_line_of_the_notebook_has_its_answer() {
 }
 
 #[test]
+fn a_file_that_was_typed_has_its_text_in_the_journal() {
+    let files = [("a/typed.sql", "SELECT 1;\n\nSELECT <2>;\n"), ("a/other.sql", "SELECT 3;\n")];
+    let (node, text) = ("primary".to_owned(), r"\i a/typed.sql".to_owned());
+    let events = vec![step("One"), Event::Sql { node, text }, passed()];
+    let report = super::render(
+        &workbook().with_files(&files),
+        &[record(begin("scenario_01_x@passed"), events)],
+    );
+    let report = report.unwrap_or_else(|error| panic!("{error}"));
+    let shown = "### a/typed.sql\n\n<details><summary>Its text</summary>\n\n    SELECT 1;\n    \n    SELECT <2>;\n\n</details>";
+    assert!(report.journal.contains(shown), "{}", report.journal);
+    assert!(!report.journal.contains("a/other.sql"), "it was not typed");
+    assert!(report.html.contains("SELECT &lt;2&gt;;"), "{}", report.html);
+}
+
+#[test]
 fn key_figures_are_those_of_the_runs_that_passed() {
     assert_eq!(
         cells(&tables::key_figures(&five())),

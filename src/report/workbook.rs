@@ -50,6 +50,8 @@ pub struct Workbook {
     pub(crate) asides: Vec<Aside>,
     /// The lines of the notebook, in order.
     pub(crate) notebook: Vec<Line>,
+    /// The files that exercises run: path and text.
+    pub(crate) files: Vec<(String, String)>,
 }
 
 /// A level of the learner's notebook, with its scenarios in order.
@@ -84,11 +86,26 @@ impl Workbook {
             claims: whole.claims,
             asides: whole.asides,
             notebook: notebook::lines(part(parts, NOTEBOOK)?),
+            files: Vec::new(),
         };
         workbook.refuse_duplicates()?;
         workbook.refuse_strangers(parts)?;
         workbook.refuse_unproven()?;
         Ok(workbook)
+    }
+
+    /// Adds files that exercises run with `\i`, each given by its path as it was typed and its text.
+    /// The journal shows the text of those that a run typed.
+    #[must_use]
+    pub fn with_files(mut self, files: &[(&str, &str)]) -> Self {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        self.files.extend(files);
+        self
+    }
+
+    /// Returns the paths of the files whose text it has.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(path, _)| path.as_str())
     }
 
     /// Returns the names of all exercises, such as `04@promote`, in the order of the workbook.
