@@ -6,6 +6,7 @@
 //! ```text
 //!   arguments ─▶ run      a run of the scenarios: suite (the test program), view, summary, install
 //!   (location)   report   the report again, from records
+//!                exercises   the list of exercises, and their pages
 //!                up       a cluster to play with (up/)
 //!                check    is replication healthy on any server? (check/)
 //!                doctor   what this machine offers
@@ -17,6 +18,7 @@ mod arguments;
 mod check;
 mod clean;
 mod doctor;
+mod exercises;
 mod failure;
 mod install;
 mod location;
@@ -72,6 +74,8 @@ async fn run_command(arguments: Arguments) -> Result<ExitCode> {
             run::run(&scenarios, &Options::accepting(location)).await
         }
         Command::Report { records, out } => Ok(report::run(records, out.as_deref())?),
+        Command::List => exercises::list(),
+        Command::Show { exercises, pg } => exercises::show(&exercises, pg),
         Command::Check(options) => Ok(check::run(&options).await),
         Command::Up(shape) => up::run(&shape).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor { location, install } => doctor::run(&location, install).await,

@@ -20,6 +20,8 @@ use super::up::shape::Shape;
   cargo lab run scenario_04      one of them
   cargo lab run 04 --pause       step by step, with psql lines to inspect the servers
   cargo lab run --host local --pg 17
+  cargo lab list                 what there is to run
+  cargo lab show 04@promote      what PostgreSQL did in one of them
   cargo lab report               render the report of recorded runs again
   cargo lab up --standbys 2      a cluster to try things on, until Ctrl-C
   cargo lab doctor               what this machine offers, and what is missing
@@ -65,6 +67,22 @@ A page holds from its version on: snapshots/README.md says when a version gets a
         scenarios: Vec<String>,
         #[command(flatten)]
         location: Location,
+    },
+    /// List the scenarios and their exercises
+    List,
+    /// Show the accepted pages of exercises: what was typed, and what PostgreSQL did
+    #[command(after_help = "Examples:
+  cargo lab show 04@promote      the page of one exercise
+  cargo lab show 04              the pages of a scenario
+  cargo lab show statements --pg 13
+                                 as it is on PostgreSQL 13")]
+    Show {
+        /// Exercises with one of these in their name, such as `04@promote` or `scenario_04`
+        #[arg(required = true)]
+        exercises: Vec<String>,
+        /// Major version of PostgreSQL; by default the newest that has a page
+        #[arg(long, value_name = "MAJOR")]
+        pg: Option<u16>,
     },
     /// Render the report of recorded runs: one page of HTML, and the journal in Markdown
     #[command(after_help = "Examples:

@@ -15,7 +15,7 @@ use super::failure::{Failure, Result};
 use super::suite::{Suite, Test, printed};
 use super::summary::{Outcome, figures_in, table};
 use super::view::View;
-use super::{install, report};
+use super::{exercises, install, report};
 use crate::record::{self, Entry, Event};
 use crate::settings::Driver;
 use crate::settings::Settings;
@@ -29,6 +29,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the scenarios with one of `filters` in their name.
 pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCode> {
+    exercises::must_be_there(filters)?;
     let given = options.environment();
     let settings = Settings::from_env_with(&given)?;
     if options.pause && !std::io::stdin().is_terminal() {

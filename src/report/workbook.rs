@@ -103,6 +103,17 @@ impl Workbook {
         self
     }
 
+    /// Returns each scenario's folder, such as `scenario_04_manual_failover`, its title, and the names
+    /// of its pages, such as `scenario_04_manual_failover@promote`, in the order of the workbook.
+    pub fn contents(&self) -> impl Iterator<Item = (&str, &str, Vec<String>)> {
+        self.scenarios().map(|scenario| {
+            let folder = scenario.folder();
+            let names = scenario.exercises.iter().filter_map(|name| name.split_once('@'));
+            let pages = names.map(|(_, test)| format!("{folder}@{test}")).collect();
+            (folder, scenario.title.as_str(), pages)
+        })
+    }
+
     /// Returns the paths of the files whose text it has.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| path.as_str())

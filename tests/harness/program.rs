@@ -52,16 +52,44 @@ fn a_quiet_run_that_passes_says_nothing() {
     });
 }
 
-/// A filter that fits no scenario is an error that lists all scenarios, before any server starts.
+/// A name that no exercise has is an error that offers the nearest names, before a host is sought: here no
+/// engine answers and nothing is installed.
 #[test]
-fn a_run_of_an_unknown_scenario_lists_all() {
+fn a_run_of_an_unknown_scenario_offers_the_nearest() {
     within_deadline(async move {
         let records = directory();
-        let ran = run(&["run", "promote", "99"], records.path())?;
-        let said = text(&ran);
-        assert_eq!(ran.status.code(), Some(1), "{said}");
-        assert!(said.contains("scenarios with \"99\""), "{said}");
-        assert!(said.contains("\nscenario_04_manual_failover::promote\n"), "{said}");
+        for (typed, nearest) in [("promot", ""), ("promoet", "promote"), ("11", "01, 10")] {
+            let mut command = lab(&["run", typed, "--host", "local"]);
+            command.env("LAB_PG_BIN", "/nonexistent").env("LAB_RECORDS", records.path());
+            let ran = command.output()?;
+            let said = text(&ran);
+            assert_eq!(ran.status.code(), Some(1), "{said}");
+            match nearest {
+                // A part of a name is enough: then the host is sought.
+                "" => assert!(said.contains("/nonexistent"), "{said}"),
+                _ => assert!(said.contains(&format!("the nearest: {nearest}")), "{said}"),
+            }
+        }
+        Ok(())
+    });
+}
+
+/// `lab list` has every exercise of `lab show`, and a page is shown as it holds for a version.
+#[test]
+fn exercises_are_listed_and_their_pages_shown() {
+    within_deadline(async move {
+        let list = text(&lab(&["list"]).output()?);
+        assert!(list.contains("\n04 Manual failover\n"), "{list}");
+        assert!(list.contains("\n  promote   "), "{list}");
+        let page = |version: &str| lab(&["show", "03@statements", "--pg", version]).output();
+        let (old, new) = (text(&page("13")?), text(&page("18")?));
+        for page in [&old, &new] {
+            assert!(page.starts_with("# scenario 03 read only: statements\n"), "{page}");
+        }
+        assert_ne!(old, new);
+        let unknown = lab(&["show", "statments"]).output()?;
+        assert_eq!(unknown.status.code(), Some(1));
+        assert!(text(&unknown).contains("the nearest: statements"), "{}", text(&unknown));
         Ok(())
     });
 }

@@ -38,6 +38,13 @@ pub(crate) struct Scenario {
     pub(crate) bars: Vec<Bars>,
 }
 
+impl Scenario {
+    /// Returns the name of its folder: `scenario_04_manual_failover`.
+    pub(crate) fn folder(&self) -> &str {
+        self.file.split('/').next().unwrap_or_default()
+    }
+}
+
 /// Blanks below one title.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
