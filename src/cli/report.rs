@@ -34,6 +34,11 @@ pub(super) fn write(records: &Path, out: Option<&Path>) -> Result<PathBuf> {
     let page = out.join("report.html");
     put(&page, &report.html)?;
     put(&out.join("journal.md"), &report.journal)?;
+    report.files.iter().try_for_each(|(name, text)| put(&out.join(name), text))?;
+    let notes = out.join(report::NOTES);
+    if !notes.exists() {
+        put(&notes, &report.notes)?;
+    }
     report.plots.iter().try_for_each(|(name, svg)| put(&plots.join(name), svg))?;
     Ok(page)
 }

@@ -75,30 +75,31 @@ impl Runs {
         }
     }
 
-    /// Returns the evidence for a claim, in words.
+    /// Returns the evidence for a claim: a figure, or a learning with the facts that prove it.
     ///
     /// # Errors
     ///
     /// There is no evidence: the text says why.
-    pub(super) fn proof(&self, proof: &Proof) -> Result<String, String> {
+    pub(super) fn proof(&self, proof: &Proof) -> Result<Proven, String> {
         let run = self.of(&proof.exercise).filter(|run| run.passed());
         let proven = run.and_then(|run| match &proof.evidence {
-            Evidence::Seen(name) => Some(format!("{name}: {}", run.shown(name)?)),
+            Evidence::Seen(name) => Some((format!("{name}: {}", run.shown(name)?), Vec::new())),
             Evidence::Learned(begin) => {
                 let (sentence, because) =
                     run.learnings().find(|(sentence, _)| sentence.starts_with(begin))?;
-                Some(format!("{sentence} [{}]", evidence(run, because)))
+                Some((sentence.to_owned(), evidence(run, because)))
             }
         });
         proven.ok_or_else(|| self.seen(&proof.exercise, |_| None))
     }
 }
 
+/// What proves a claim: a sentence or a figure, and the facts behind it.
+pub(super) type Proven = (String, Vec<String>);
+
 /// Returns the facts that prove a learning, with their values.
-pub(super) fn evidence(run: &Run, because: &[String]) -> String {
-    let mut because = because.to_vec();
+pub(super) fn evidence(run: &Run, because: &[String]) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
-    because.retain(|name| seen.insert(name.clone()));
-    let facts = because.iter().map(|name| format!("{name}: {}", values(&run.facts(name))));
-    facts.collect::<Vec<_>>().join("; ")
+    let names = because.iter().filter(|name| seen.insert(name.as_str()));
+    names.map(|name| format!("{name}: {}", values(&run.facts(name)))).collect()
 }

@@ -41,7 +41,27 @@ pub(super) fn draw(plot: &Plot) -> Option<String> {
     let mut svg = String::new();
     let panels = u32::try_from(plot.panels.len()).ok()?;
     draw_into(&mut svg, plot, (WIDTH, HEAD + PANEL * panels)).ok()?;
-    Some(svg.replacen("<svg ", "<svg class=\"plot\" role=\"img\" ", 1))
+    let svg = svg.replacen("<svg ", "<svg class=\"plot\" role=\"img\" ", 1);
+    let about =
+        format!("><title>{}</title><desc>{}</desc>", text(&plot.title), text(&described(plot)));
+    Some(svg.replacen('>', &about, 1))
+}
+
+/// Returns what a plot shows, for those who do not see it: its panels with their lines or bars.
+fn described(plot: &Plot) -> String {
+    let panels = plot.panels.iter().map(|panel| {
+        let names: Vec<_> = match &panel.shape {
+            Shape::Lines(lines) => lines.iter().map(|(name, _)| name.as_str()).collect(),
+            Shape::Bars { groups, .. } => groups.iter().map(String::as_str).collect(),
+        };
+        format!("{}: {}", panel.axis, names.join(", "))
+    });
+    panels.collect::<Vec<_>>().join("; ")
+}
+
+/// Returns a text as markup that shows it.
+fn text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Returns a drawn plot as a file of its own.

@@ -2,11 +2,11 @@
 //! exercise that was not run is named as such.
 
 use super::run::{Run, date};
-use super::runs::{NOT_RUN, Runs};
+use super::runs::{NOT_RUN, Proven, Runs};
 use super::workbook::Workbook;
 use super::workbook::checklist::{Tick, Tool};
 use super::workbook::claim::{Claim, Verdict};
-use super::workbook::scenario::{Blank, Grid, List, Row, Rows, Scenario, Target};
+use super::workbook::scenario::{Blank, Grid, List, Row, Rows, Target};
 use crate::record::fact::Fact;
 use crate::record::reading::Reading;
 
@@ -30,7 +30,7 @@ pub(super) fn list(runs: &Runs, list: &List) -> Table {
         vec![asks.clone(), runs.shown(exercise, seen), exercise.clone()]
     };
     let rows = list.blanks.iter().map(row).collect();
-    table(&list.title, &["", "seen", "exercise"], rows)
+    table(&list.title, &["asked", "seen", "exercise"], rows)
 }
 
 /// Returns the table of figures of the same kind.
@@ -65,7 +65,7 @@ pub(super) fn grid(runs: &Runs, grid: &Grid) -> Table {
         }
     };
     let header: Vec<_> =
-        std::iter::once("").chain(grid.columns.iter().map(String::as_str)).collect();
+        std::iter::once("of").chain(grid.columns.iter().map(String::as_str)).collect();
     table(&grid.title, &header, rows)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn scorecard(runs: &Runs, targets: &[Target]) -> Table {
         false => improve.join("; "),
     };
     rows.push(vec!["improvements identified".to_owned(), improve, String::new(), String::new()]);
-    table("Scorecard", &["", "seen", "target", ""], rows)
+    table("Scorecard", &["figure", "seen", "target", "verdict"], rows)
 }
 
 fn is_met(run: &Run, target: &Target) -> Option<bool> {
@@ -119,24 +119,16 @@ fn is_met(run: &Run, target: &Target) -> Option<bool> {
     })
 }
 
-/// Returns the claims of the learner's notebook beside what the runs showed.
-pub(super) fn corrections(runs: &Runs, workbook: &Workbook) -> Table {
-    let of_scenario = |scenario: &'_ Scenario| {
-        let claims = scenario.claims.iter();
-        claims.map(|claim| correction(runs, &scenario.number, claim)).collect::<Vec<_>>()
-    };
-    let of_all = workbook.claims.iter().map(|claim| correction(runs, "", claim));
-    let rows = workbook.scenarios().flat_map(of_scenario).chain(of_all);
-    table(
-        "",
-        &["", "the notebook says", "verdict", "what the run showed", "exercise"],
-        rows.collect(),
-    )
-}
-
-fn correction(runs: &Runs, number: &str, claim: &Claim) -> Vec<String> {
-    let because = proofs(runs, claim).unwrap_or_default();
-    vec![number.to_owned(), claim.says.clone(), verdict(runs, claim), because, claim.exercises()]
+/// Returns the claims of the learner's notebook with their verdicts; what does not hold comes first. What
+/// holds by arithmetic is no belief about PostgreSQL, and is left to the notebook line by line.
+pub(super) fn beliefs(runs: &Runs, workbook: &Workbook) -> Table {
+    let of_scenarios = workbook.scenarios().flat_map(|scenario| &scenario.claims);
+    let is_belief = |claim: &&Claim| !claim.proofs.is_empty() || claim.verdict != Verdict::Holds;
+    let mut claims: Vec<_> = of_scenarios.chain(&workbook.claims).filter(is_belief).collect();
+    let order = |claim: &&Claim| (proofs(runs, claim).is_err(), claim.verdict.rank());
+    claims.sort_by_key(order);
+    let row = |claim: &Claim| vec![verdict(runs, claim), claim.says.clone(), claim.exercises()];
+    table("", &["verdict", "the notebook says", "by"], claims.into_iter().map(row).collect())
 }
 
 /// Returns the verdict on a claim, or why there is none: a proof is missing.
@@ -147,10 +139,14 @@ pub(super) fn verdict(runs: &Runs, claim: &Claim) -> String {
     }
 }
 
-fn proofs(runs: &Runs, claim: &Claim) -> Result<String, String> {
-    let reckoned = claim.reckoned.iter().map(|one| Ok(one.shown()));
-    let proofs = reckoned.chain(claim.proofs.iter().map(|proof| runs.proof(proof)));
-    Ok(proofs.collect::<Result<Vec<_>, _>>()?.join(" · "))
+/// Returns the proofs of a claim.
+///
+/// # Errors
+///
+/// One is missing: the text says why.
+pub(super) fn proofs(runs: &Runs, claim: &Claim) -> Result<Vec<Proven>, String> {
+    let reckoned = claim.reckoned.iter().map(|one| Ok((one.shown(), Vec::new())));
+    reckoned.chain(claim.proofs.iter().map(|proof| runs.proof(proof))).collect()
 }
 
 impl Claim {
@@ -163,6 +159,16 @@ impl Claim {
 }
 
 impl Verdict {
+    /// Returns the place of the verdict in a table: what does not hold comes first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Wrong => 0,
+            Self::Partly => 1,
+            Self::Figure => 2,
+            Self::Holds => 3,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Holds => "✓ holds",
@@ -173,16 +179,37 @@ impl Verdict {
     }
 }
 
-/// Returns every key figure of every run.
-pub(super) fn key_figures(runs: &Runs) -> Table {
-    let mut rows = Vec::new();
-    for run in runs.journal().filter(|run| run.passed()) {
-        for one in run.measured().filter(|one| one.key) {
-            let name = one.name.to_owned();
-            rows.push(vec![run.exercise(), one.step.to_owned(), name, run.figure(one.reading)]);
-        }
-    }
-    table("", &["exercise", "step", "figure", "seen"], rows)
+/// Returns the key figures of a run.
+pub(super) fn key_figures(run: Option<&Run>) -> Table {
+    let run = run.filter(|run| run.passed());
+    let row = |run: &Run| {
+        let key = run.measured().filter(|one| one.key);
+        let rows =
+            key.map(|one| vec![one.step.to_owned(), one.name.to_owned(), run.figure(one.reading)]);
+        rows.collect()
+    };
+    table("", &["step", "figure", "value"], run.map(row).unwrap_or_default())
+}
+
+/// Returns the figures of the first screen, with the conditions that they were taken under.
+pub(super) fn highlights(runs: &Runs, wanted: &[Blank]) -> Table {
+    let row = |Blank { asks, exercise, seen, .. }: &Blank| {
+        let conditions = runs.of(exercise).map(conditions).unwrap_or_default();
+        vec![asks.clone(), runs.shown(exercise, seen), conditions, exercise.clone()]
+    };
+    let header = ["figure", "value", "conditions", "by"];
+    table("", &header, wanted.iter().map(row).collect())
+}
+
+/// Returns the conditions of a run: the servers, the host, and how they replicate.
+fn conditions(run: &Run) -> String {
+    let topology = run.topologies().next().unwrap_or_default();
+    let versions = run.servers().join(", ");
+    [&format!("PostgreSQL {versions}"), &*run.begin.host, topology]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Returns items that are ticked where all of their exercises passed.
@@ -236,7 +263,7 @@ pub(super) fn environment(runs: &Runs) -> Table {
         ("dates", said(&|run| vec![date(run.begin.started).split(' ').take(1).collect()])),
     ];
     let rows = rows.into_iter().map(|(what, seen)| vec![what.to_owned(), seen]).collect();
-    table("", &["", ""], rows)
+    table("", &["what", "value"], rows)
 }
 
 /// Returns how a topology, given as text, replicates: the text after its last standby.

@@ -336,11 +336,11 @@ fn blanks_and_grids_are_filled_from_their_exercises() {
     let list = tables::list(&runs, &scenario.lists[0]);
     assert_eq!(
         (list.title.as_str(), list.header.join(" | ").as_str()),
-        ("A list", " | seen | exercise")
+        ("A list", "asked | seen | exercise")
     );
     assert_eq!(cells(&list), ["how long | 6 ms | 01@passed", "how many | not run | 01@other"]);
     let grids: Vec<_> = scenario.grids.iter().map(|grid| tables::grid(&runs, grid)).collect();
-    assert_eq!(grids[0].header, ["", "took", "name"]);
+    assert_eq!(grids[0].header, ["of", "took", "name"]);
     assert_eq!(cells(&grids[0]), ["One | 4 ms | –", "Two | 8 ms | –", "Three | 6 ms | b"]);
     assert_eq!(cells(&grids[1]), [" | failed"]);
     assert_eq!(cells(&grids[2]), ["x | 0 | –", "o | not run | not run"]);
@@ -392,15 +392,20 @@ fn a_duration_is_below_its_target_and_a_count_no_greater_than_its_target() {
 #[test]
 fn a_claim_has_its_verdict_only_where_every_proof_is_there() {
     let (runs, workbook) = (five(), workbook());
-    let table = tables::corrections(&runs, &workbook);
     assert_eq!(
-        cells(&table),
+        cells(&tables::beliefs(&runs, &workbook)),
         [
-            "01 | So it is | ◐ holds in part | It holds. [rows: 2, then 9, then 3; name: b] · name: b | 01@passed",
-            "01 | Not so | failed |  | 02@y, 01@failed",
-            " | Twenty of 50 | ✗ does not hold | 20 of 50: 40.0 % | arithmetic",
+            "✗ does not hold | Twenty of 50 | arithmetic",
+            "◐ holds in part | So it is | 01@passed",
+            "failed | Not so | 02@y, 01@failed",
         ]
     );
+    let scenario = workbook.scenarios().next().unwrap_or_else(|| panic!("no scenario"));
+    let proofs = |index: usize| tables::proofs(&runs, &scenario.claims[index]);
+    let facts = ["rows: 2, then 9, then 3", "name: b"].map(str::to_owned).to_vec();
+    let expected = vec![("It holds.".to_owned(), facts), ("name: b".to_owned(), vec![])];
+    assert_eq!(proofs(0), Ok(expected));
+    assert_eq!(proofs(1), Err("failed".to_owned()));
 }
 
 #[test]
@@ -435,18 +440,68 @@ fn a_file_that_was_typed_has_its_text_in_the_journal() {
         &[record(begin("scenario_01_x@passed"), events)],
     );
     let report = report.unwrap_or_else(|error| panic!("{error}"));
-    let shown = "### a/typed.sql\n\n<details><summary>Its text</summary>\n\n    SELECT 1;\n    \n    SELECT <2>;\n\n</details>";
-    assert!(report.journal.contains(shown), "{}", report.journal);
-    assert!(!report.journal.contains("a/other.sql"), "it was not typed");
+    let shown = "## a/typed.sql\n\n<details><summary>Its text</summary>\n\n    SELECT 1;\n    \n    SELECT <2>;\n\n</details>";
+    let text =
+        |name: &str| report.files.iter().find(|(file, _)| file == name).map(|(_, text)| &**text);
+    let sql = text("sql.md").unwrap_or_default();
+    assert!(sql.contains(shown), "{sql}");
+    assert!(!sql.contains("a/other.sql"), "it was not typed");
     assert!(report.html.contains("SELECT &lt;2&gt;;"), "{}", report.html);
 }
 
 #[test]
 fn key_figures_are_those_of_the_runs_that_passed() {
+    let runs = five();
+    let of = |exercise: &str| cells(&tables::key_figures(runs.of(exercise)));
+    assert_eq!(of("01@passed"), ["One | took | 4 ms", "Three | took | 6 ms"]);
+    assert_eq!(of("02@x"), [" | lost | 0"]);
+    assert_eq!(of("01@failed"), [""; 0]);
+    assert_eq!(of("01@other"), [""; 0]);
+}
+
+#[test]
+fn a_figure_of_the_first_screen_has_its_conditions() {
+    let wanted = workbook().scenarios().next().map(|one| one.lists[0].blanks.clone());
+    let table = tables::highlights(&five(), &wanted.unwrap_or_default());
     assert_eq!(
-        cells(&tables::key_figures(&five())),
-        ["01@passed | One | took | 4 ms", "01@passed | Three | took | 6 ms", "02@x |  | lost | 0"]
+        cells(&table),
+        [
+            "how long | 6 ms | PostgreSQL 17.5 (Debian); local; primary ← a (slot a), asynchronous | 01@passed",
+            "how many | not run |  | 01@other"
+        ]
     );
+}
+
+/// The runbook is the drill without its first step: what was typed, what was shown, what it took.
+#[test]
+fn the_runbook_is_made_from_the_steps_of_the_drill() {
+    let (node, text) = ("standby1".to_owned(), "SELECT pg_promote()".to_owned());
+    let events = vec![
+        step("A pair"),
+        fact("rows", 1_u64),
+        step("The standby is promoted"),
+        Event::Sql { node, text },
+        fact("timeline", 2_u64),
+        measure("time", Reading::Micros(5_000), true),
+        passed(),
+    ];
+    let whole = format!("runbook = \"01@passed\"\n{WHOLE}");
+    let parts = [("workbook.toml", &*whole), ("one/workbook.toml", ONE), ("notebook.md", NOTEBOOK)];
+    let workbook = Workbook::read(&parts).unwrap_or_else(|error| panic!("{error}"));
+    let render = |outcome| {
+        let events = events[..6].iter().cloned().chain([outcome]).collect();
+        let report = super::render(&workbook, &[record(begin("scenario_01_x@passed"), events)]);
+        report.unwrap_or_else(|error| panic!("{error}")).files
+    };
+    let files = render(passed());
+    let runbook = files.iter().find(|(file, _)| file == "runbook.md").map(|(_, text)| &**text);
+    let step = "## 1. The standby is promoted\n\nWhat was typed:\n\n    standby1=# SELECT pg_promote()\n\n\
+                What it must show:\n\n- timeline: 2\n\nWhat it took in the drill:\n\n- time: 5 ms\n";
+    assert!(
+        runbook.is_some_and(|text| text.contains(step) && !text.contains("rows")),
+        "{runbook:?}"
+    );
+    assert!(!render(failed()).iter().any(|(file, _)| file == "runbook.md"), "it proves nothing");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use claim::Claim;
 use notebook::Line;
 use plots::{Bars, Wanted};
 pub use reference::{Expected, Reference};
-use scenario::Scenario;
+use scenario::{Blank, Scenario};
 use whole::{Aside, Whole};
 
 /// The name of the file of what spans scenarios, and of a scenario's file in its folder.
@@ -48,6 +48,11 @@ pub struct Workbook {
     /// Claims that belong to no scenario.
     pub(crate) claims: Vec<Claim>,
     pub(crate) asides: Vec<Aside>,
+    /// The figures, and the exercises with plots, of the report's first screen.
+    pub(crate) highlights: Vec<Blank>,
+    pub(crate) shown_first: Vec<String>,
+    /// The exercise whose steps are the runbook.
+    pub(crate) runbook: Option<String>,
     /// The lines of the notebook, in order.
     pub(crate) notebook: Vec<Line>,
     /// The files that exercises run: path and text.
@@ -85,6 +90,9 @@ impl Workbook {
             tools: whole.tools,
             claims: whole.claims,
             asides: whole.asides,
+            highlights: whole.highlights,
+            shown_first: whole.shown_first,
+            runbook: whole.runbook,
             notebook: notebook::lines(part(parts, NOTEBOOK)?),
             files: Vec::new(),
         };
@@ -130,6 +138,8 @@ impl Workbook {
         let skills = self.levels.iter().flat_map(|level| &level.skills);
         let mut references = reference::of_ticks(FILE, skills.chain(&self.deep_dives));
         references.extend(reference::of_claims(FILE, &self.claims));
+        let named = self.shown_first.iter().chain(&self.runbook);
+        references.extend(reference::of_first_screen(FILE, &self.highlights, named));
         references.extend(self.scenarios().flat_map(reference::of_scenario));
         references
     }

@@ -7,6 +7,8 @@ use pretty_assertions::assert_eq;
 use replication_lab::record::{Begin, Entry, Event, Fact, Outcome, Reading, file_name};
 use replication_lab::report::{self, Report, Workbook};
 
+use crate::support::text_of;
+
 /// What spans the scenarios.
 const WHOLE: &str = r#"
 level = [
@@ -68,7 +70,7 @@ list = [{ title = "Run", blanks = [{ asks = "which run", exercise = "33@third", 
 /// A figure below its target meets it; one that reaches or exceeds it, or is not there, does not.
 #[test]
 fn a_target_is_met_or_missed_by_its_figure() {
-    let journal = render(&[drill(Some(Outcome::Passed))]).journal;
+    let journal = text_of(&render(&[drill(Some(Outcome::Passed))]));
     let rows = table(&journal, "**Scorecard**");
     let expected = [
         "| downtime | 5.5 s | below 60 s | met |",
@@ -93,7 +95,8 @@ fn a_scorecard_of_met_targets_asks_for_nothing() {
                   below_seconds = 60 }]";
     let workbook = workbook_of(&format!("{scenario}{target}"));
     let records = [drill(Some(Outcome::Passed))];
-    let journal = report::render(&workbook, &records).unwrap_or_else(|e| panic!("{e}")).journal;
+    let report = report::render(&workbook, &records).unwrap_or_else(|e| panic!("{e}"));
+    let journal = text_of(&report);
     let rows = table(&journal, "**Scorecard**");
     assert_eq!(rows[1], "| improvements identified | none: every target was met |  |  |");
 }
@@ -101,7 +104,7 @@ fn a_scorecard_of_met_targets_asks_for_nothing() {
 /// Every part of the journal that a workbook asks for, of a run that passed.
 #[test]
 fn the_figures_of_a_passed_run_are_shown() {
-    let journal = render(&[drill(Some(Outcome::Passed))]).journal;
+    let journal = text_of(&render(&[drill(Some(Outcome::Passed))]));
     for (title, rows) in [
         (
             "**Blanks**",
@@ -111,14 +114,13 @@ fn the_figures_of_a_passed_run_are_shown() {
         ("**By name**", &["| x | 1.5 MB | – |"]),
         ("**By exercise**", &["| the drill | 5.5 s |"]),
         (
-            "## The notebook's sentences, and what the runs showed",
+            "the scenario.",
             &[
-                "| 31 | Nothing is lost. | ✗ does not hold | rows lost: 1 | 31@drill |",
-                "| 31 | It is fast. | ◐ holds in part | A drill ends. \\[rows lost: 1\\] | 31@drill |",
+                "| ✗ does not hold | Nothing is lost. | 31@drill |",
+                "| ◐ holds in part | It is fast. | 31@drill |",
             ],
         ),
-        ("## Edge cases found", &["| 31@drill | A drill ends. \\[rows lost: 1\\] |"]),
-        ("## Performance observations", &["| 31@drill | Check | downtime | 5.5 s |"]),
+        ("**Key figures**", &["| Check | downtime | 5.5 s |"]),
     ] {
         assert_eq!(table(&journal, title), rows, "{title}");
     }
@@ -131,8 +133,12 @@ fn the_figures_of_a_passed_run_are_shown() {
         "- [x] pg_rewind (31@drill)",
         "- [ ] Patroni (no scenario uses it)",
         "- A drill ends.",
-        "  - *evidence:* rows lost: 1",
-        "#### 31@drill: passed",
+        "  - rows lost: 1",
+        "- A drill ends. (31@drill)",
+        "- **It is fast.**: ◐ holds in part",
+        "    - rows lost: 1",
+        "## 31@drill",
+        "passed in 0.0 s",
         "- **Duration:** 0.0 s",
     ] {
         assert!(journal.lines().any(|one| one == line), "{line:?} is missing in:\n{journal}");
@@ -144,7 +150,7 @@ fn the_figures_of_a_passed_run_are_shown() {
 #[test]
 fn the_figures_of_a_failed_run_are_not_used() {
     for (outcome, word) in [(Some(Outcome::Failed), "failed"), (None, "unfinished")] {
-        let journal = render(&[drill(outcome)]).journal;
+        let journal = text_of(&render(&[drill(outcome)]));
         for line in journal.lines().filter(|line| !line.starts_with("    ")) {
             for value in ["5.5 s", "99 s", "10 s", "1.5 MB", "rows lost: 1", "A drill ends", "[x]"]
             {
@@ -158,13 +164,13 @@ fn the_figures_of_a_failed_run_are_not_used() {
         ];
         assert_eq!(table(&journal, "**Blanks**"), blanks);
         assert_eq!(table(&journal, "**By step**"), [format!("|  | {word} | {word} |")]);
-        assert_eq!(table(&journal, "## Edge cases found"), [format!("| 31@drill | {word} |")]);
+        assert!(!journal.contains("(31@drill)\n- "), "no edge case, no tick:\n{journal}");
         let scorecard = table(&journal, "**Scorecard**");
         assert_eq!(scorecard[0], format!("| downtime | {word} | below 60 s | not run |"));
         assert_eq!(scorecard[4], format!("| rows twice | {word} | 0 | not run |"));
-        assert_eq!(table(&journal, "## Performance observations"), Vec::<String>::new());
-        let claims = table(&journal, "## The notebook's sentences, and what the runs showed");
-        assert_eq!(claims[0], format!("| 31 | Nothing is lost. | {word} |  | 31@drill |"));
+        assert!(!journal.contains("**Key figures**"), "{journal}");
+        let claims = table(&journal, "the scenario.");
+        assert_eq!(claims[0], format!("| {word} | Nothing is lost. | 31@drill |"));
         for line in ["- [ ] Completed: 0 of 1 exercises passed; ", "- [ ] pg_rewind (not run)"] {
             assert!(journal.lines().any(|one| one.starts_with(line)), "{line:?}:\n{journal}");
         }
@@ -194,14 +200,14 @@ fn the_order_of_records_decides_nothing() {
         records.insert(at, chosen.clone());
         for _ in 0..2 {
             records.reverse();
-            let journal = render(&records).journal;
+            let journal = text_of(&render(&records));
             assert_eq!(table(&journal, "**Run**")[0], "| which run | chosen | 33@third |");
         }
     }
     // A newer run that failed is the state of the exercise.
     let failed = run("failed", "17.2", true, 6, Outcome::Failed);
     for records in [[chosen.clone(), failed.clone()], [failed, chosen]] {
-        let journal = render(&records).journal;
+        let journal = text_of(&render(&records));
         assert_eq!(table(&journal, "**Run**")[0], "| which run | failed | 33@third |");
         assert!(journal.contains("0/3 scenarios (0 %), 0 exercises passed"), "{journal}");
     }
@@ -220,7 +226,7 @@ fn what_has_passed_is_counted() {
         run("scenario_32_pair@first", passed, 3),
         run("scenario_32_pair@second", failed, 5),
     ];
-    let journal = render(&some).journal;
+    let journal = text_of(&render(&some));
     let lines = [
         "- [ ] **First level** (1/2 scenarios)",
         "- [ ] **Second level** (0/1 scenarios)",
@@ -231,7 +237,7 @@ fn what_has_passed_is_counted() {
         "- **Completed:** not completed",
     ];
     has_lines(&journal, &lines);
-    let half = render(&some[1..2]).journal;
+    let half = text_of(&render(&some[1..2]));
     assert!(half.contains("0/3 scenarios (0 %), 1 exercises passed"), "one of two:\n{half}");
     let all = [
         run("scenario_31_drill@drill", passed, 2),
@@ -239,7 +245,7 @@ fn what_has_passed_is_counted() {
         run("scenario_32_pair@second", passed, 5),
         run("scenario_33_third@third", passed, 1),
     ];
-    let journal = render(&all).journal;
+    let journal = text_of(&render(&all));
     let lines = [
         "- [x] **First level** (2/2 scenarios)",
         "**Total completion:** 3/3 scenarios (100 %), 4 exercises passed",
@@ -275,11 +281,12 @@ fn a_figure_has_its_unit_everywhere() {
         let step = Event::Step { title: "Look".to_owned() };
         let events = std::iter::once(step).chain(measures).chain([Event::End(Outcome::Passed)]);
         let begin = begin("scenario_33_third@third", "17.2").alone(alone);
-        let Report { journal, html, .. } = render(&[record(&begin, events)]);
-        let rows = table(&journal, "## Performance observations");
+        let report = render(&[record(&begin, events)]);
+        let (journal, html) = (text_of(&report), report.html);
+        let rows = table(&journal, "**Key figures**");
         assert_eq!(rows.len(), figures.len());
         for ((number, (_, shown)), row) in (1..).zip(&figures).zip(rows) {
-            assert_eq!(row, format!("| 33@third | Look | figure {number} | {shown}{mark} |"));
+            assert_eq!(row, format!("| Look | figure {number} | {shown}{mark} |"));
             let cell = format!("<td>figure {number}</td><td>{shown}{mark}</td>");
             assert!(html.contains(&cell), "{cell} is missing in the page");
             let line = format!("    - figure {number}: {shown}");

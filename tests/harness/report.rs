@@ -9,7 +9,7 @@ use replication_lab::Result;
 use replication_lab::record::{Begin, Entry, Event, FORMAT, Fact, Reading, Setting, file_name};
 use replication_lab::report::{self, Report};
 
-use crate::support::{Outcome, directory, lab, within_deadline};
+use crate::support::{Outcome, directory, lab, text_of, within_deadline};
 use crate::workbook::workbook;
 
 /// The journal of real records, as a whole: of two versions, one taken beside other tests, one of a
@@ -22,7 +22,11 @@ fn the_journal_of_real_records() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("journal", report.journal));
-    assert!(!report.journal.contains("____"), "no blank is left");
+    let scenario = report.files.iter().find(|(name, _)| name == "scenario_04.md");
+    let scenario = scenario.map(|(_, text)| text.as_str()).unwrap_or_default();
+    settings.bind(|| insta::assert_snapshot!("scenario_04", scenario));
+    assert!(!text_of(&report).contains("____"), "no blank is left");
+    assert!(report.journal.lines().count() < 400, "the journal is a summary");
 }
 
 /// The page needs no other file, no network and no script; every plot of the journal is in it.
@@ -32,11 +36,13 @@ fn the_page_stands_alone() {
     for word in ["<script", "<link", "<img", "<iframe", "@import", "url(", " src=", "javascript:"] {
         assert!(!report.html.contains(word), "{word:?} is in the page");
     }
+    let text = text_of(&report);
     let plots = report.html.matches("<svg ").count();
-    assert_eq!((plots, report.journal.matches("](plots/").count()), (report.plots.len(), plots));
-    assert!(plots > 0, "there are plots");
+    assert_eq!(plots, text.matches("](plots/").count());
+    assert!(!report.plots.is_empty() && plots >= report.plots.len(), "there are plots");
     for (name, svg) in &report.plots {
-        assert!(report.journal.contains(&format!("(plots/{name})")), "{name} is in the journal");
+        assert!(text.contains(&format!("(plots/{name})")), "{name} is in a file");
+        assert!(svg.contains("<title>") && svg.contains("<desc>"), "{name} says what it shows");
         assert!(svg.contains(">seconds</text>") || svg.contains("\nseconds\n"), "{name}: an axis");
     }
 }
@@ -68,7 +74,8 @@ fn a_hostile_record_is_text() {
     let head = begin(&page(hostile), "17").about(text()).at(text(), text());
     let named = begin("scenario_01_replication_lag@bulk_inserts", "17").about(text());
     let records = [record(&head, events.clone()), record(&named, events)];
-    let Report { html, journal, plots } = render(&records).unwrap();
+    let report = render(&records).unwrap();
+    let (journal, html, plots) = (text_of(&report), report.html, report.plots);
     for word in ["<script", "<img", "href=\"javascript", "href=\"http"] {
         assert!(!html.contains(word), "{word:?} is in the page:\n{html}");
     }
@@ -92,11 +99,11 @@ fn a_run_that_did_not_pass_proves_nothing() {
     let failed =
         learned().into_iter().chain([Event::End(replication_lab::record::Outcome::Failed)]);
     for (events, said) in [
-        (failed.collect::<Vec<_>>(), "01@bulk_inserts: failed, in the step \"Rows\""),
-        (learned().to_vec(), "01@bulk_inserts: unfinished, ended in the step \"Rows\""),
+        (failed.collect::<Vec<_>>(), "## 01@bulk_inserts\n\nfailed, in the step \"Rows\""),
+        (learned().to_vec(), "## 01@bulk_inserts\n\nunfinished, ended in the step \"Rows\""),
     ] {
         let (file, text) = record(&begin(page, "17.5"), events);
-        let journal = render(&[(file, text)]).unwrap().journal;
+        let journal = text_of(&render(&[(file, text)]).unwrap());
         assert!(journal.contains(said), "{said:?} is missing in:\n{journal}");
         assert!(journal.contains("0 exercises passed"), "{journal}");
         assert!(!journal.contains("A standby lags behind"), "{journal}");
@@ -111,10 +118,10 @@ fn all_exercises_make_a_scenario() {
         record(&begin(page, "17.5"), [Event::End(replication_lab::record::Outcome::Passed)])
     };
     let all: Vec<_> = pages.iter().map(passed).collect();
-    let journal = render(&all).unwrap().journal;
+    let journal = text_of(&render(&all).unwrap());
     assert!(journal.contains("**Total completion:** 10/10 scenarios (100 %)"), "{journal}");
     assert!(journal.contains("CERTIFICATE") && !journal.contains("Not yet: "), "{journal}");
-    let journal = render(all.get(1..).unwrap()).unwrap().journal;
+    let journal = text_of(&render(all.get(1..).unwrap()).unwrap());
     assert!(journal.contains("- [ ] **Beginner level** (2/3 scenarios)"), "{journal}");
     assert!(
         journal.contains("Not yet: 9 of 10 scenarios are completed. Missing: 01."),
@@ -143,7 +150,7 @@ fn the_journal_takes_the_newest_version() {
         run("17.5", "container", false, 5, "beside others"),
         run("15.1", "local", true, 9, "older"),
     ];
-    let journal = render(&records).unwrap().journal;
+    let journal = text_of(&render(&records).unwrap());
     assert!(journal.contains("| rows kept, of 1000 | by itself | 04@promote |"), "{journal}");
     let change =
         "| 04@promote | rows on the new primary, of the 1000 from before | 15: older | 17: ";
@@ -160,9 +167,23 @@ fn the_program_renders_a_directory() {
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         let page = out.path().join("report.html");
         assert_eq!(said, format!("report in {}\n", page.display()));
-        let journal = std::fs::read_to_string(out.path().join("journal.md"))?;
-        let plot = journal.split("](").nth(1).and_then(|rest| rest.split(')').next());
-        assert!(out.path().join(plot.ok_or("a plot")?).is_file(), "{plot:?}");
+        let text = |name: &str| std::fs::read_to_string(out.path().join(name));
+        let scenario = text("scenario_01.md")?;
+        let plot = scenario.split("](plots/").nth(1).and_then(|rest| rest.split(')').next());
+        assert!(out.path().join("plots").join(plot.ok_or("a plot")?).is_file(), "{plot:?}");
+        // Every file that one of them refers to is there.
+        for name in ["journal.md", "scenario_01.md"] {
+            for link in
+                text(name)?.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next())
+            {
+                assert!(out.path().join(link).is_file(), "{name} refers to {link}");
+            }
+        }
+        let notes = out.path().join("notes.md");
+        assert!(std::fs::read_to_string(&notes)?.contains("Key insights"));
+        std::fs::write(&notes, "mine\n")?;
+        assert!(run(folder(), out.path())?.status.success());
+        assert_eq!(std::fs::read_to_string(&notes)?, "mine\n", "it is written once");
         assert!(std::fs::read_to_string(page)?.starts_with("<!DOCTYPE html>"));
         Ok(())
     });

@@ -70,3 +70,22 @@ pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
+
+/// Returns everything that a report says in Markdown, the journal first, without the links that lead from the name
+/// of an exercise to its place.
+pub(crate) fn text_of(report: &replication_lab::report::Report) -> String {
+    let files = report.files.iter().map(|(_, text)| text.as_str());
+    unlinked(&std::iter::once(report.journal.as_str()).chain(files).collect::<String>())
+}
+
+/// Removes the links that lead from the name of an exercise to its place.
+pub(crate) fn unlinked(text: &str) -> String {
+    let mut parts = text.split("](scenario_");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let begin = plain.rfind('[').unwrap_or_default();
+        plain.remove(begin);
+        plain.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
+    }
+    plain
+}

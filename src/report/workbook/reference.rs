@@ -4,7 +4,7 @@
 use super::checklist::Tick;
 use super::claim::{Claim, Evidence, Proof};
 use super::plots::{Bars, Wanted};
-use super::scenario::{Grid, Named, Rows, Scenario};
+use super::scenario::{Blank, Grid, Named, Rows, Scenario};
 
 /// An expectation of the workbook towards an exercise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn of_ticks<'a>(file: &str, ticks: impl Iterator<Item = &'a Tick>) ->
 /// Returns the expectations of a scenario's file.
 pub(super) fn of_scenario(scenario: &Scenario) -> Vec<Reference> {
     let blanks = scenario.lists.iter().flat_map(|list| &list.blanks);
-    let blanks = blanks.map(|blank| (blank.exercise.as_str(), seen(&blank.seen)));
+    let blanks = blanks.map(of_blank);
     let targets = scenario.targets.iter();
     let targets = targets.map(|target| (target.exercise.as_str(), seen(&target.seen)));
     let proofs = scenario.claims.iter().flat_map(|claim| &claim.proofs);
@@ -53,6 +53,9 @@ pub(super) fn of_scenario(scenario: &Scenario) -> Vec<Reference> {
         .chain(scenario.plots.iter().flat_map(of_plot))
         .chain(scenario.bars.iter().flat_map(of_bars));
     let mut references = from(&scenario.file, expected);
+    let advice = scenario.production.iter();
+    let advice = advice.map(|one| (one.exercise.as_str(), Expected::Exercise));
+    references.extend(from(&scenario.file, advice));
     let ticks = scenario.checklists.iter().flat_map(|list| &list.items);
     references.extend(of_ticks(&scenario.file, ticks));
     references
@@ -70,6 +73,20 @@ fn from<'a>(file: &str, expected: impl Iterator<Item = Expectation<'a>>) -> Vec<
         expected,
     };
     expected.map(reference).collect()
+}
+
+/// Returns the expectations of the report's first screen: figures, and exercises.
+pub(super) fn of_first_screen<'a>(
+    file: &str,
+    figures: &'a [Blank],
+    exercises: impl Iterator<Item = &'a String>,
+) -> Vec<Reference> {
+    let exercises = exercises.map(|exercise| (exercise.as_str(), Expected::Exercise));
+    from(file, figures.iter().map(of_blank).chain(exercises))
+}
+
+fn of_blank(blank: &Blank) -> Expectation<'_> {
+    (&blank.exercise, seen(&blank.seen))
 }
 
 fn seen(name: &str) -> Expected {

@@ -17,8 +17,16 @@ pub(crate) struct Scenario {
     /// Two digits: `04`.
     pub(crate) number: String,
     pub(crate) title: String,
+    /// What it is about, in a few sentences.
+    #[serde(default)]
+    pub(crate) about: String,
+    /// What differs for those who come from MySQL.
+    #[serde(default)]
+    pub(crate) mysql: String,
     /// Its exercises: `04@promote`. It is completed when all of them passed.
     pub(crate) exercises: Vec<String>,
+    #[serde(default)]
+    pub(crate) production: Vec<Advice>,
     #[serde(rename = "list", default)]
     pub(crate) lists: Vec<List>,
     #[serde(rename = "grid", default)]
@@ -43,6 +51,15 @@ impl Scenario {
     pub(crate) fn folder(&self) -> &str {
         self.file.split('/').next().unwrap_or_default()
     }
+}
+
+/// What to do in production, and the exercise that shows why.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Advice {
+    #[serde(rename = "do")]
+    pub(crate) advice: String,
+    pub(crate) exercise: String,
 }
 
 /// Blanks below one title.

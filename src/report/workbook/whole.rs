@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::checklist::{Tick, Tool};
 use super::claim::Claim;
+use super::scenario::Blank;
 
 /// The file `workbook.toml` above the scenarios' folders.
 #[derive(Debug, Deserialize)]
@@ -18,6 +19,14 @@ pub(super) struct Whole {
     pub(super) tools: Vec<Tool>,
     #[serde(rename = "claim", default)]
     pub(super) claims: Vec<Claim>,
+    /// The figures of the report's first screen.
+    #[serde(rename = "highlight", default)]
+    pub(super) highlights: Vec<Blank>,
+    /// The exercises whose plots stand on the first screen.
+    #[serde(default)]
+    pub(super) shown_first: Vec<String>,
+    /// The exercise whose steps are the runbook.
+    pub(super) runbook: Option<String>,
     #[serde(rename = "aside", default)]
     pub(super) asides: Vec<Aside>,
 }
