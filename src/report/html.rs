@@ -59,8 +59,9 @@ fn lower(events: &mut [Event<'_>]) -> bool {
     }
     for event in events {
         match event {
-            Event::Start(Tag::Heading { level, .. }) => *level = lower(*level),
-            Event::End(TagEnd::Heading(level)) => *level = lower(*level),
+            Event::Start(Tag::Heading { level, .. }) | Event::End(TagEnd::Heading(level)) => {
+                *level = lower(*level);
+            }
             _ => {}
         }
     }
@@ -81,7 +82,7 @@ fn ours(event: Event<'_>) -> Event<'_> {
 fn name_headings(
     events: &mut Vec<Event<'_>>,
     part: Option<&str>,
-    names: &mut usize,
+    count: &mut usize,
     chapters: &mut Vec<Chapter>,
 ) {
     let mut named = Vec::with_capacity(events.len());
@@ -95,8 +96,8 @@ fn name_headings(
         let is_end = |event: &Event<'_>| matches!(event, Event::End(TagEnd::Heading(_)));
         let within: Vec<_> = rest.by_ref().take_while(|event| !is_end(event)).collect();
         let text = text_of(&within);
-        *names += 1;
-        let name = title.take().map_or_else(|| name_of(&text, *names), str::to_owned);
+        *count += 1;
+        let name = title.take().map_or_else(|| name_of(&text, *count), str::to_owned);
         let link = format!(
             " <a class=\"here\" href=\"#{name}\" aria-label=\"link to this section\">¶</a>"
         );

@@ -476,7 +476,7 @@ fn a_figure_of_the_first_screen_has_its_conditions() {
 #[test]
 fn the_runbook_is_made_from_the_steps_of_the_drill() {
     let (node, text) = ("standby1".to_owned(), "SELECT pg_promote()".to_owned());
-    let events = vec![
+    let events = [
         step("A pair"),
         fact("rows", 1_u64),
         step("The standby is promoted"),

@@ -20,7 +20,7 @@ pub(crate) struct Scenario {
     /// What it is about, in a few sentences.
     #[serde(default)]
     pub(crate) about: String,
-    /// What differs for those who come from MySQL.
+    /// What differs for those who come from `MySQL`.
     #[serde(default)]
     pub(crate) mysql: String,
     /// Its exercises: `04@promote`. It is completed when all of them passed.
