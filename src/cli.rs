@@ -22,6 +22,7 @@ mod exercises;
 mod failure;
 mod install;
 mod location;
+mod nearest;
 mod report;
 mod run;
 mod suite;

@@ -208,6 +208,15 @@ impl Session {
     }
 
     /// Runs statements as [`run`](Self::run) does, unrecorded.
+    /// Runs statements as psql does, and returns their rows as text.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn messages(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<tokio_postgres::SimpleQueryMessage>> {
+        self.client.simple_query(sql).await.map_err(|source| self.failed(sql, source))
+    }
+
     pub(crate) async fn run_unrecorded(&self, sql: &str) -> Result<()> {
         self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }

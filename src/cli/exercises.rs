@@ -6,17 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::failure::{Failure, Result};
+use super::nearest::nearest;
 use super::workbook;
 use crate::report::Workbook;
 
 /// The folder of the accepted pages.
 const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots");
-
-/// How similar a name must be to one that was typed to be worth naming; 1 is the same.
-const SIMILAR: f64 = 0.5;
-
-/// The number of names that are offered instead of one that is not known.
-const OFFERED: usize = 3;
 
 /// Prints every scenario with its exercises, and what each of them shows.
 pub(super) fn list() -> Result<ExitCode> {
@@ -61,7 +56,8 @@ pub(super) fn must_be_there(names: &[String]) -> Result<()> {
 fn must_be_known(known: &[String], names: &[String]) -> Result<()> {
     let is_known = |name: &str| name.contains("::") || known.iter().any(|page| fits(page, name));
     let Some(unknown) = names.iter().find(|name| !is_known(name)) else { return Ok(()) };
-    let nearest = nearest(known, unknown);
+    let names: Vec<_> = known.iter().flat_map(|page| parts(page)).collect();
+    let nearest = nearest(unknown, names.iter().map(String::as_str));
     let there = match nearest.is_empty() {
         true => "no exercise with such a name".to_owned(),
         false => format!("no exercise with such a name; the nearest: {}", nearest.join(", ")),
@@ -74,19 +70,6 @@ fn must_be_known(known: &[String], names: &[String]) -> Result<()> {
 /// exercise, `04@promote`.
 fn fits(page: &str, name: &str) -> bool {
     page.contains(name) || short(page) == name
-}
-
-/// Returns the names that are most similar to one that was typed.
-fn nearest(known: &[String], typed: &str) -> Vec<String> {
-    let mut names: Vec<_> = known.iter().flat_map(|page| parts(page)).collect();
-    names.sort();
-    names.dedup();
-    let typed = typed.to_lowercase();
-    let similar = |name: &String| strsim::normalized_damerau_levenshtein(name, &typed);
-    names.retain(|name| similar(name) >= SIMILAR);
-    names.sort_by(|one, other| similar(other).total_cmp(&similar(one)));
-    names.truncate(OFFERED);
-    names
 }
 
 /// Returns what a person may type for a page: the number, the scenario, the exercise, the number with

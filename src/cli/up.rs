@@ -22,6 +22,7 @@ mod screen;
 mod seen;
 mod servers;
 pub(super) mod shape;
+mod sql;
 mod state;
 mod verb;
 mod watch;
@@ -34,7 +35,7 @@ use tokio::sync::mpsc;
 use tokio::time::Interval;
 
 use self::answer::Answer;
-use self::input::{Input, Typed};
+use self::input::{Complete, Input, Typed};
 use self::sandbox::Sandbox;
 use self::screen::Screen;
 use self::shape::Shape;
@@ -114,7 +115,7 @@ async fn prepare_and_play(
     }
     let connections = sandbox.connections()?;
     let screen = Screen::new();
-    let input = Input::listen(screen.is_live());
+    let input = Input::listen(screen.is_live(), names(sandbox));
     let mut stage = Stage::open(sandbox, screen, input.typed.clone(), news)?;
     stage.screen.say(&format!("{}\n", shape.topology()?));
     for answer in &answers {
@@ -124,6 +125,12 @@ async fn prepare_and_play(
     stage.play(input).await;
     stage.screen.ends();
     Ok(())
+}
+
+/// Returns what completes a word that is typed.
+fn names(sandbox: &Sandbox) -> Complete {
+    let nodes: Vec<_> = sandbox.names().into_iter().map(str::to_owned).collect();
+    Box::new(move |line| verb::complete(line, &nodes))
 }
 
 /// Runs the verb of an argument, or fails with the reason.

@@ -118,16 +118,44 @@ fn a_terminal_shows_the_table_and_is_given_back() {
         let mut keys = File::from(terminal.master.try_clone()?);
         let mut screen =
             Shown { terminal: File::from(terminal.master), heard: Vec::new(), seen: 0 };
-        screen.shows(" node      tl  follows  state             behind  retained WAL  faults")?;
-        screen.shows(" standby1  1   primary  streaming, async  ")?;
+        screen.shows(
+            " node      tl  follows  state                      behind  retained WAL  faults",
+        )?;
+        screen.shows(" standby1  1   primary  standby, streaming, async  ")?;
         screen.shows("lab> ")?;
         assert!(!tcgetattr(&terminal.slave)?.local_flags.contains(LocalFlags::ECHO));
-        keys.write_all(b"cux\x7ft 1")?;
+        // The cursor goes back and forth, a word is completed, and several choices are shown.
+        keys.write_all(b"cx 1\x1b[D\x1b[D\x7fut\x05")?;
         screen.shows("lab> cut 1")?;
         keys.write_all(b"\r")?;
         screen.shows("no byte passes between primary and standby1")?;
         screen.shows("  cut")?;
-        keys.write_all(b"quit\r")?;
+        keys.write_all(b"st\t")?;
+        screen.shows("stop start status")?;
+        keys.write_all(b"\x15crahs 1\r")?;
+        screen.shows("did you mean \"crash\"?")?;
+        keys.write_all(b"hea\t1\r")?;
+        screen.shows("lab> heal 1")?;
+        // Every commit waits for a standby that is away; the board says so.
+        keys.write_all(b"sync *\r")?;
+        screen.shows("synchronous_standby_names = '*'; no commit waits")?;
+        keys.write_all(b"stop stan\t\r")?;
+        screen.shows("standby, not connected")?;
+        keys.write_all(b"sql 0 CREATE TABLE later ()\r")?;
+        screen.shows("primary, 1 waiting")?;
+        screen.shows("it waits; its outcome is shown when it is there")?;
+        keys.write_all(b"start 1\r")?;
+        screen.shows("primary: CREATE TABLE later ()")?;
+        // The node named primary is a standby after a failover.
+        keys.write_all(b"sync off\rcrash 0\r")?;
+        screen.shows(" primary   1   -        down")?;
+        keys.write_all(b"promote 1\r")?;
+        screen.shows(" standby1  2   -        primary ")?;
+        keys.write_all(b"rewind primary\r")?;
+        screen.shows(" primary   2   standby1 standby, streaming, async")?;
+        keys.write_all(b"\x1b[A\x1b[A\x1b[A\x1b[B")?;
+        screen.shows("lab> promote 1")?;
+        keys.write_all(b"\x15quit\r")?;
         let ended = child.wait()?;
         assert!(ended.success(), "{ended}");
         assert_eq!(tcgetattr(&terminal.slave)?.local_flags, before.local_flags);

@@ -37,7 +37,8 @@ impl Sandbox {
             Verb::Status => Answer::new(self.fresh_board().await.lines().join("\n"), ""),
             Verb::Log(node) => Answer::new(self.node(&node)?.log_tail().await.trim_end(), ""),
             Verb::Psql => Answer::new(self.connections().map_err(|error| error.in_one_line())?, ""),
-            Verb::Help => Answer::new(verb::help(), ""),
+            Verb::Sql(node, sql) => self.sql(&node, sql).await,
+            Verb::Help(verb) => Answer::new(verb::help(verb.as_deref()), ""),
             Verb::Quit => Answer::new("", ""),
         }
     }

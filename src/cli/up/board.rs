@@ -2,7 +2,7 @@
 //! server.
 
 use super::super::summary;
-use super::seen::{Observation, Pulse, Seen};
+use super::seen::{Observation, Pulse, Seen, Sync};
 use crate::record::reading::Reading;
 use crate::stat::rows::{Replication, Slot};
 use crate::wal::bytes_between;
@@ -42,7 +42,7 @@ impl Board {
             ]);
         }
         let table = summary::text(&table);
-        let notes = self.unused_slots().into_iter().chain(self.warning());
+        let notes = self.unused_slots().into_iter().chain(self.rules()).chain(self.warning());
         table.lines().map(str::to_owned).chain(notes).collect()
     }
 
@@ -88,11 +88,14 @@ impl Board {
         }
         let Some(observation) = &one.seen.last else { return none() };
         if observation.is_primary() {
-            return "primary".to_owned();
+            return match observation.sync.waiting {
+                0 => "primary".to_owned(),
+                commits => format!("primary, {commits} waiting"),
+            };
         }
         match self.row(one) {
-            Some(row) => format!("{}, {}", row.state, row.sync_state),
-            None => "not connected".to_owned(),
+            Some(row) => format!("standby, {}, {}", row.state, row.sync_state),
+            None => "standby, not connected".to_owned(),
         }
     }
 
@@ -126,6 +129,26 @@ impl Board {
                 slot.slot_name,
                 one.name,
                 kept(slot)
+            )
+        });
+        lines.collect()
+    }
+
+    /// Returns a line for each primary whose commits wait for standbys: the rule, and how many wait now.
+    fn rules(&self) -> Vec<String> {
+        let primaries = self.0.iter().filter_map(|one| Some((one, one.seen.now()?)));
+        let ruled = primaries.filter(|(_, observation)| {
+            observation.is_primary() && !observation.sync.rule.is_empty()
+        });
+        let lines = ruled.map(|(one, observation)| {
+            let Sync { rule, waiting } = &observation.sync;
+            let waits = match waiting {
+                0 => "no commit waits".to_owned(),
+                count => format!("sessions whose commit waits: {count}"),
+            };
+            format!(
+                " commits on {} wait for synchronous_standby_names = '{rule}'; {waits}",
+                one.name
             )
         });
         lines.collect()
@@ -176,7 +199,8 @@ mod tests {
         let timeline = Timeline(timeline);
         let lsn = Some(Lsn::from(lsn));
         let position = Position { in_recovery, control_timeline: timeline, lsn };
-        Observation { position, timeline, followers: Vec::new(), slots: Vec::new() }
+        let sync = Sync::default();
+        Observation { position, timeline, followers: Vec::new(), slots: Vec::new(), sync }
     }
 
     fn node(name: &str, follows: Option<&str>, observation: Observation) -> Standing {
@@ -213,8 +237,24 @@ mod tests {
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         let words: Vec<_> = lines.iter().map(|line| words(line)).collect();
         assert_eq!(words[1], "primary 1 - primary - -");
-        assert_eq!(words[2], "standby1 1 primary not connected 1 kB 3 kB cut");
+        assert_eq!(words[2], "standby1 1 primary standby, not connected 1 kB 3 kB cut");
         assert_eq!(lines.len(), 3, "{lines:?}");
+    }
+
+    #[test]
+    fn commits_that_wait_are_shown_with_their_rule() {
+        let mut board = pair();
+        let primary = board.0[0].seen.last.as_mut().unwrap();
+        primary.sync = Sync { rule: "ANY 1 (*)".to_owned(), waiting: 0 };
+        let idle = board.lines();
+        assert_eq!(
+            idle[3],
+            " commits on primary wait for synchronous_standby_names = 'ANY 1 (*)'; no commit waits"
+        );
+        board.0[0].seen.last.as_mut().unwrap().sync.waiting = 2;
+        let lines = board.lines();
+        assert!(lines[1].contains("primary, 2 waiting"), "{lines:?}");
+        assert!(lines[3].ends_with("sessions whose commit waits: 2"), "{lines:?}");
     }
 
     #[test]
@@ -285,14 +325,14 @@ mod tests {
             [
                 "node tl follows state behind retained WAL faults",
                 "primary 3 - primary - -",
-                "a 3 primary state of a, sync 1 kB 4 kB",
-                "b 2 a state of b, sync 7 kB 2 kB cut, frozen",
+                "a 3 primary standby, state of a, sync 1 kB 4 kB",
+                "b 2 a standby, state of b, sync 7 kB 2 kB cut, frozen",
             ]
         );
         board.0[0].seen.pulse = Pulse::Silent;
         let lines = words(&board.lines());
         assert_eq!(lines[1], "primary 3 - no answer - -");
-        assert_eq!(lines[2], "a 3 primary not connected 1 kB -");
+        assert_eq!(lines[2], "a 3 primary standby, not connected 1 kB -");
         board.0[0].seen.pulse = Pulse::Down(Some("the database system is starting up".to_owned()));
         assert_eq!(words(&board.lines())[1], "primary 3 - the database system is starting up - -");
     }
@@ -337,7 +377,7 @@ mod tests {
         let mut connected = before.clone();
         let Some(primary) = connected.0[0].seen.last.as_mut() else { panic!("no observation") };
         primary.followers = vec![row("standby1")];
-        let news = "standby1: timeline 1, follows primary, state of standby1, sync";
+        let news = "standby1: timeline 1, follows primary, standby, state of standby1, sync";
         assert_eq!(connected.news(&before), [news]);
     }
 }

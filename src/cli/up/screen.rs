@@ -8,6 +8,7 @@ use console::{Term, style, truncate_str};
 use super::super::summary;
 use super::answer::Answer;
 use super::board::Board;
+use super::input::Line;
 
 const PROMPT: &str = "lab> ";
 
@@ -21,12 +22,16 @@ pub(super) enum Screen {
 pub(super) struct Area {
     terminal: Term,
     shown: Vec<String>,
+    /// The number of characters between the cursor and the end of the last line.
+    behind: usize,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
         match io::stdin().is_terminal() && io::stdout().is_terminal() {
-            true => Self::Live(Area { terminal: Term::buffered_stdout(), shown: Vec::new() }),
+            true => {
+                Self::Live(Area { terminal: Term::buffered_stdout(), shown: Vec::new(), behind: 0 })
+            }
             false => Self::Plain(None),
         }
     }
@@ -78,7 +83,7 @@ impl Screen {
 
     /// Shows the cluster as it is now, and the line that is being typed. Without a terminal only
     /// changes are printed.
-    pub(super) fn show(&mut self, board: Board, typed: &str) {
+    pub(super) fn show(&mut self, board: Board, typed: &Line) {
         match self {
             Self::Live(area) => area.show(&board, typed),
             Self::Plain(shown) => {
@@ -111,7 +116,7 @@ impl Area {
         usize::from(self.terminal.size().1).max(20)
     }
 
-    fn show(&mut self, board: &Board, typed: &str) {
+    fn show(&mut self, board: &Board, typed: &Line) {
         let width = self.width();
         let rule = style("─".repeat(width)).dim().to_string();
         let mut lines = vec![rule.clone()];
@@ -125,23 +130,32 @@ impl Area {
             lines.push(line.to_string());
         }
         lines.push(rule);
-        // Of a line that is too long the end is shown, because it is being typed.
+        if !typed.choices.is_empty() {
+            let choices = truncate_str(&typed.choices, width - 1, "…").into_owned();
+            lines.push(style(choices).dim().to_string());
+        }
+        // Of a line that is too long the part before the cursor is shown.
         let room = width - PROMPT.len() - 1;
-        let hidden = typed.chars().count().saturating_sub(room);
-        let typed: String = typed.chars().skip(hidden).collect();
-        lines.push(format!("{PROMPT}{typed}"));
-        if lines != self.shown {
+        let hidden = typed.cursor.saturating_sub(room);
+        let text: String = typed.text.chars().skip(hidden).take(room).collect();
+        let behind = text.chars().count().saturating_sub(typed.cursor - hidden);
+        lines.push(format!("{PROMPT}{text}"));
+        if lines != self.shown || behind != self.behind {
             let shown = std::mem::take(&mut self.shown);
             self.erase(shown.len());
+            self.behind = behind;
             self.draw(lines);
         }
     }
 
-    /// Draws the lines and leaves the cursor at the end of the last one, where typing goes on.
+    /// Draws the lines and leaves the cursor in the last one, where typing goes on.
     fn draw(&mut self, lines: Vec<String>) {
         let stale = std::mem::take(&mut self.shown);
         self.erase(stale.len());
         let _ = self.terminal.write_str(&lines.join("\n"));
+        if self.behind > 0 {
+            let _ = self.terminal.move_cursor_left(self.behind);
+        }
         let _ = self.terminal.flush();
         self.shown = lines;
     }

@@ -11,6 +11,16 @@ pub(super) struct Observation {
     pub(super) timeline: Timeline,
     pub(super) followers: Vec<Replication>,
     pub(super) slots: Vec<Slot>,
+    pub(super) sync: Sync,
+}
+
+/// The synchronous rule of a server, and what waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sync {
+    /// `synchronous_standby_names`; empty where no standby is waited for.
+    pub(super) rule: String,
+    /// The sessions whose commit waits for a standby (wait event `SyncRep`).
+    pub(super) waiting: u64,
 }
 
 /// Tells whether a server answers.

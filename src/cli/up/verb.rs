@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::nearest::nearest;
 use super::words::{Way, Words};
 
 /// A parsed line.
@@ -36,10 +37,13 @@ pub(super) enum Verb {
     Load(u64),
     /// Sets `synchronous_standby_names`; an empty text removes the rule.
     Sync(String),
+    /// Runs SQL on a node, and shows its rows.
+    Sql(String, String),
     Status,
     Log(String),
     Psql,
-    Help,
+    /// Shows the help: of one verb, or of all.
+    Help(Option<String>),
     Quit,
 }
 
@@ -140,6 +144,11 @@ const VERBS: &[Known] = &[
         read: |words| words.rule().map(Verb::Sync),
     },
     Known {
+        names: &["sql"],
+        lines: &[("sql 1 SELECT 1", "runs SQL on a node and shows its rows")],
+        read: |words| Ok(Verb::Sql(words.node()?, words.sql()?)),
+    },
+    Known {
         names: &["status"],
         lines: &[("status", "every node: timeline, upstream, state, lag, retained WAL")],
         read: |_| Ok(Verb::Status),
@@ -154,7 +163,11 @@ const VERBS: &[Known] = &[
         lines: &[("psql", "shows the psql lines and connection strings again")],
         read: |_| Ok(Verb::Psql),
     },
-    Known { names: &["help", "?"], lines: &[], read: |_| Ok(Verb::Help) },
+    Known {
+        names: &["help", "?"],
+        lines: &[],
+        read: |words| words.name().map(known_verb).transpose().map(Verb::Help),
+    },
     Known {
         names: &["quit", "exit"],
         lines: &[("quit", "removes all servers, as Ctrl-C and the end of the input do")],
@@ -162,11 +175,57 @@ const VERBS: &[Known] = &[
     },
 ];
 
-/// Returns the help: one line for each form of a verb.
-pub(super) fn help() -> String {
-    let lines = VERBS.iter().flat_map(|known| known.lines);
+/// Returns the help: one line for each form of a verb, or of all verbs.
+pub(super) fn help(verb: Option<&str>) -> String {
+    let wanted = |known: &&Known| verb.is_none_or(|verb| known.names.contains(&verb));
+    let lines = VERBS.iter().filter(wanted).flat_map(|known| known.lines);
     let lines = lines.map(|(line, what)| format!("  {line:<17} {what}"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns what the word before the cursor can become: a verb, a node, a direction.
+pub(super) fn complete(line: &str, nodes: &[String]) -> Vec<String> {
+    let begun = line.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let mut before = line.get(..line.len() - begun.len()).unwrap_or_default().split_whitespace();
+    let nodes = || nodes.to_vec();
+    let words: Vec<String> = match (before.next(), before.count()) {
+        (None, _) => names().map(str::to_owned).collect(),
+        (Some("help" | "?"), 0) => names().map(str::to_owned).collect(),
+        (Some("cut"), 1) => ["to-standby", "to-upstream"].map(str::to_owned).to_vec(),
+        (Some("follow" | "rewind" | "rebuild"), 0 | 1) => nodes(),
+        (Some(verb), 0) if takes_a_node(verb) => nodes(),
+        _ => Vec::new(),
+    };
+    words.into_iter().filter(|word| word.starts_with(begun)).collect()
+}
+
+/// Tells whether a node follows a verb in the first line of its help.
+fn takes_a_node(verb: &str) -> bool {
+    let known = VERBS.iter().find(|known| known.names.contains(&verb));
+    let line = known.and_then(|known| known.lines.first());
+    let word = line.and_then(|(line, _)| line.split(' ').nth(1));
+    word.is_some_and(|word| word == "1" || word == "primary")
+}
+
+/// Returns the first name of every verb.
+fn names() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().filter_map(|known| known.names.first().copied())
+}
+
+fn known_verb(word: &str) -> Result<String, String> {
+    match VERBS.iter().find(|known| known.names.contains(&word)) {
+        Some(_) => Ok(word.to_owned()),
+        None => Err(not_a_verb(word)),
+    }
+}
+
+/// Returns that a word is not a verb, and those that are nearest, or else all.
+fn not_a_verb(word: &str) -> String {
+    let all = VERBS.iter().flat_map(|known| known.names).copied();
+    match nearest(word, all).as_slice() {
+        [] => format!("{word:?} is not a verb; verbs: {}", shown()),
+        [one, ..] => format!("{word:?} is not a verb; did you mean {one:?}? help shows all verbs"),
+    }
 }
 
 /// Reads a line; `nodes` are the names of the nodes, the primary's first. An empty line is none.
@@ -181,7 +240,7 @@ pub(super) fn parse(line: &str, nodes: &[&str]) -> Result<Option<Verb>, String> 
         return Ok(None);
     }
     let known = VERBS.iter().find(|known| known.names.contains(&verb));
-    let known = known.ok_or_else(|| format!("{verb:?} is not a verb; verbs: {}", shown()))?;
+    let known = known.ok_or_else(|| not_a_verb(verb))?;
     let example = known.lines.first().map_or(verb, |(line, _)| line);
     let mut words = Words::behind(verb, rest, example, nodes);
     let parsed = (known.read)(&mut words)?;
@@ -255,6 +314,9 @@ mod tests {
     fn what_is_not_understood_is_told_in_one_line_with_what_is() {
         for (line, expected) in [
             ("explode 1", "\"explode\" is not a verb; verbs: cut, delay, throttle, reset, heal,"),
+            ("crahs 1", "\"crahs\" is not a verb; did you mean \"crash\"? help shows all verbs"),
+            ("help sotp", "\"sotp\" is not a verb; did you mean \"stop\"?"),
+            ("sql 1", "sql needs a statement: sql 1 SELECT 1"),
             ("cut", "cut needs a node: cut 1"),
             ("cut 7", "\"7\" is not a node; nodes: 0 = primary, 1 = standby1, 2 = standby2"),
             ("cut 1 sideways", "\"sideways\" is not a direction: to-standby, to-upstream"),
@@ -273,11 +335,26 @@ mod tests {
     }
 
     #[test]
+    fn a_word_can_become_a_verb_a_node_or_a_direction() {
+        let nodes = NODES.map(str::to_owned);
+        let complete = |line| complete(line, &nodes);
+        assert_eq!(complete("st"), ["stop", "start", "status"]);
+        assert_eq!(complete("cut s"), ["standby1", "standby2"]);
+        assert_eq!(complete("cut 1 to-s"), ["to-standby"]);
+        assert_eq!(complete("crash p"), ["primary"]);
+        assert_eq!(complete("follow standby2 p"), ["primary"]);
+        assert_eq!(complete("help prom"), ["promote"]);
+        assert_eq!(complete("load s"), [""; 0]);
+        assert_eq!(complete("status s"), [""; 0]);
+        assert_eq!(complete("").len(), VERBS.len());
+    }
+
+    #[test]
     fn every_line_that_help_shows_is_understood() {
         for (line, _) in VERBS.iter().flat_map(|known| known.lines) {
             assert!(matches!(read(line), Ok(Some(_))), "{line}");
         }
-        assert!(help().lines().all(|line| line.len() < 80), "it fits on a terminal");
+        assert!(help(None).lines().all(|line| line.len() < 80), "it fits on a terminal");
     }
 
     #[test]
@@ -299,8 +376,10 @@ mod tests {
             ("status", Verb::Status),
             ("log 1", Verb::Log(one())),
             ("psql", Verb::Psql),
-            ("help", Verb::Help),
-            ("?", Verb::Help),
+            ("help", Verb::Help(None)),
+            ("?", Verb::Help(None)),
+            ("help cut", Verb::Help(Some("cut".to_owned()))),
+            ("sql 1  SELECT 1, 2; ", Verb::Sql(one(), "SELECT 1, 2;".to_owned())),
             ("quit", Verb::Quit),
         ] {
             assert_eq!(read(line), Ok(Some(verb)), "{line}");
@@ -315,9 +394,10 @@ mod tests {
     #[test]
     fn help_shows_every_line_and_the_list_of_verbs_each_of_them_once() {
         let lines: Vec<_> = VERBS.iter().flat_map(|known| known.lines).collect();
-        assert_eq!(help().lines().count(), lines.len());
+        assert_eq!(help(None).lines().count(), lines.len());
         let first = "  cut 1             no byte passes between standby1 and its upstream";
-        assert_eq!(help().lines().next(), Some(first));
+        assert_eq!(help(None).lines().next(), Some(first));
+        assert_eq!(help(Some("cut")).lines().count(), 2);
         assert!(!shown().contains("help") && shown().ends_with("psql, quit"), "{}", shown());
     }
 }

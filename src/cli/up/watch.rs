@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
-use super::seen::{Observation, Pulse, Seen};
+use super::seen::{Observation, Pulse, Seen, Sync};
 use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::node::Node;
@@ -25,6 +25,10 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// The longest that a verb waits for an answer, before `LAB_TIMEOUT` multiplies it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The synchronous rule, and the sessions that wait for it.
+const SYNC: &str = "SELECT current_setting('synchronous_standby_names'), \
+                    (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep')";
 
 /// A watch over every server of a cluster. It ends when it is dropped.
 pub(super) struct Watch {
@@ -81,13 +85,22 @@ pub(super) async fn primaries_among<'a>(
 
 /// Observes the server of a session.
 async fn ask(session: &Session) -> Result<Observation> {
-    let (position, timeline, followers, slots) = tokio::try_join!(
+    let (position, timeline, followers, slots, sync) = tokio::try_join!(
         stat::position(session),
         stat::timeline(session),
         stat::replication(session),
         stat::slots(session),
+        sync(session),
     )?;
-    Ok(Observation { position, timeline, followers, slots })
+    Ok(Observation { position, timeline, followers, slots, sync })
+}
+
+async fn sync(session: &Session) -> Result<Sync> {
+    let rows = session.rows_unrecorded(SYNC).await?;
+    let row = rows.first();
+    let rule = row.and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+    let waiting: Option<i64> = row.and_then(|row| row.try_get(1).ok());
+    Ok(Sync { rule, waiting: waiting.and_then(|count| u64::try_from(count).ok()).unwrap_or(0) })
 }
 
 fn seen_now(answered: Result<Observation>, before: Option<Observation>) -> Seen {

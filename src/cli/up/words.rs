@@ -89,11 +89,22 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Reads all that is left: a statement.
+    pub(super) fn sql(&mut self) -> Result<String, String> {
+        match std::mem::take(&mut self.left).trim() {
+            "" => Err(self.needs("a statement")),
+            sql => Ok(sql.to_owned()),
+        }
+    }
+
+    /// Reads a word, if there is one.
+    pub(super) fn name(&mut self) -> Option<&'a str> {
+        self.next()
+    }
+
     /// Checks that no word is left.
     ///
     /// # Errors
-    ///
-    /// A word is left.
     ///
     /// A word is left.
     pub(super) fn end(&mut self) -> Result<(), String> {
