@@ -5,13 +5,15 @@
 //! name is that count, and the timeline's history file names its parent, the position of the fork and
 //! the reason. A GTID identifies a transaction; a timeline identifies a history.
 //!
-//! Its tests are in `promotion`, `divergence`, `rewind` and `price`, its own steps in `split_brain`,
-//! `sizes` and `wal_of_the_target`.
+//! Its tests are in `promotion`, `two_standbys`, `divergence`, `rewind` and `price`, its own steps in
+//! `lead`, `split_brain`, `sizes` and `wal_of_the_target`.
 
 mod divergence;
+mod lead;
 mod price;
 mod promotion;
 mod rewind;
 mod sizes;
 mod split_brain;
+mod two_standbys;
 mod wal_of_the_target;
