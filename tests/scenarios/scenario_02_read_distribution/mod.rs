@@ -6,7 +6,9 @@
 //! PostgreSQL the client's library can: one connection string names all servers, and
 //! `target_session_attrs` says what the session needs.
 //!
-//! Its tests are in `readers` and `clients`.
+//! Its tests are in `readers`, `waiting` and `clients`, its own steps in `wait_statement`.
 
 mod clients;
 mod readers;
+mod wait_statement;
+mod waiting;

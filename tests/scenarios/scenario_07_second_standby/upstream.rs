@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::conf::conninfo;
-use replication_lab::wal::Lsn;
+use replication_lab::record::Reading;
+use replication_lab::wal::{Lsn, bytes_between};
 use replication_lab::{Cluster, Direction, Result, Session, Standby, Topology, stat};
 use rstest::{Context, rstest};
 
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::shutdown::shut_down;
 use crate::steps::slot::wait_for_slot;
-use crate::steps::wal::REPLAYED;
+use crate::steps::wal::{REPLAYED, WRITTEN};
 use crate::support::{Lab, scenario};
 
 const RECEIVER: &str = "SELECT pid FROM pg_stat_wal_receiver";
@@ -73,6 +74,73 @@ fn cascade(#[context] test: Context) {
             [&stale, &still, &same],
         );
         lab.learn("After the heal both catch up without further action.", [&whole]);
+        Ok(())
+    });
+}
+
+/// Each upstream shows the lag of its own standbys, measured from the WAL that it has itself.
+///
+/// Method: a chain of three; cut the link of the first standby and write; heal; cut the link of the second
+/// standby and write. Compare each time what the primary and standby1 show.
+#[rstest]
+fn lags_of_a_cascade(#[context] test: Context) {
+    let about = "Lag in a cascade, by its cause: each upstream shows the lag of its own standby, so that a \
+                 fault above standby1 is not in the lag that standby1 shows of standby2";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A cascade: standby1 follows the primary, and standby2 follows standby1");
+        let chain = Topology::pair().standby(Standby::new("standby2").following("standby1"));
+        let cluster = lab.start(chain).await?;
+        let writer = cluster.primary().session().await?;
+        let first = cluster.node("standby1")?.session().await?;
+        let second = cluster.node("standby2")?.session().await?;
+        shop(&writer, 100).await?;
+        wait_for_no_lag(&first, "standby2").await?;
+        let batch = format!("SELECT place_orders({})", lab.scaled(1_000));
+
+        lab.step("The link of standby1 is cut, and orders come in");
+        let cut = cluster.link("standby1")?.cut();
+        let written = wal_of(&writer, &batch).await?;
+        let shown = lag(&writer, "standby1").await?;
+        lab.key_figure("lag of standby1 on the primary, its link cut", Reading::Bytes(shown));
+        let grows = "is the lag of standby1 on the primary at least the WAL of the orders";
+        let grows = lab.must_be(grows, shown >= written, true);
+        let shown = wait_for_no_lag(&first, "standby2").await?.lag();
+        let hidden = "lag of standby2 on standby1 while the link of standby1 is cut, in bytes";
+        let hidden = lab.must_be(hidden, shown, Some(0_u64));
+        let behind = bytes_between(position(&second).await?, writer.value(WRITTEN).await?);
+        let name = "WAL of the primary that standby2 has not replayed, the link of standby1 cut";
+        lab.key_figure(name, Reading::Bytes(behind));
+        let whole = "is standby2 behind the primary by at least the WAL of the orders";
+        let whole = lab.must_be(whole, behind >= written, true);
+        cut.heal();
+        wait_for_no_lag(&writer, "standby1").await?;
+        wait_for_no_lag(&first, "standby2").await?;
+
+        lab.step("The link of standby2 is cut, and orders come in");
+        let cut = cluster.link("standby2")?.cut();
+        let written = wal_of(&writer, &batch).await?;
+        let shown = wait_for_no_lag(&writer, "standby1").await?.lag();
+        let none = "lag of standby1 on the primary while the link of standby2 is cut, in bytes";
+        let none = lab.must_be(none, shown, Some(0_u64));
+        let shown = lag(&first, "standby2").await?;
+        lab.key_figure("lag of standby2 on standby1, its link cut", Reading::Bytes(shown));
+        let own = "is the lag of standby2 on standby1 at least the WAL of the orders";
+        let own = lab.must_be(own, shown >= written, true);
+        let rows = followers(&writer).await?;
+        let unseen =
+            lab.must_be("standbys in pg_stat_replication on the primary", rows, "standby1");
+        cut.heal();
+        wait_for_no_lag(&first, "standby2").await?;
+
+        lab.learn(
+            "In a cascade each upstream shows the lag of its own standby: standby2 can be behind the \
+             primary while standby1 shows 0 bytes for it.",
+            [&grows, &hidden, &whole],
+        );
+        lab.learn(
+            "The primary shows nothing of a standby that follows another standby: look at each upstream.",
+            [&none, &own, &unseen],
+        );
         Ok(())
     });
 }
@@ -165,6 +233,19 @@ fn renamed(cluster: &Cluster, name: &str) -> Result<String> {
     let source = cluster.source("standby2")?;
     let own = conninfo(&[("password", source.password.as_str()), ("application_name", name)]);
     Ok(format!("ALTER SYSTEM SET primary_conninfo = '{} {own}'", source.conninfo()))
+}
+
+/// Runs a statement on the primary, and returns the bytes of WAL that were written meanwhile.
+async fn wal_of(writer: &Session, sql: &str) -> Result<u64> {
+    let start: Lsn = writer.value(WRITTEN).await?;
+    writer.run(sql).await?;
+    Ok(bytes_between(start, writer.value(WRITTEN).await?))
+}
+
+/// Returns the lag of a standby as its upstream shows it, in bytes.
+async fn lag(upstream: &Session, standby: &str) -> Result<u64> {
+    let row = stat::replication_to(upstream, standby).await?;
+    Ok(row.and_then(|row| row.lag()).unwrap_or_default())
 }
 
 async fn position(session: &Session) -> Result<Lsn> {
