@@ -140,7 +140,7 @@ fn a_terminal_shows_the_table_and_is_given_back() {
         keys.write_all(b"sync *\r")?;
         screen.shows("synchronous_standby_names = '*'; no commit waits")?;
         keys.write_all(b"stop stan\t\r")?;
-        screen.shows("standby, not connected")?;
+        screen.shows(" standby1  1   primary  down")?;
         keys.write_all(b"sql 0 CREATE TABLE later ()\r")?;
         screen.shows("primary, 1 waiting")?;
         screen.shows("it waits; its outcome is shown when it is there")?;
@@ -152,7 +152,7 @@ fn a_terminal_shows_the_table_and_is_given_back() {
         keys.write_all(b"promote 1\r")?;
         screen.shows(" standby1  2   -        primary ")?;
         keys.write_all(b"rewind primary\r")?;
-        screen.shows(" primary   2   standby1 standby, streaming, async")?;
+        screen.shows(" primary   2   standby1  standby, streaming, async")?;
         keys.write_all(b"\x1b[A\x1b[A\x1b[A\x1b[B")?;
         screen.shows("lab> promote 1")?;
         keys.write_all(b"\x15quit\r")?;
