@@ -68,7 +68,7 @@ fn after_prefix(line: &str) -> &str {
 }
 
 /// Puts a placeholder where PostgreSQL prints what differs from run to run: `‹segment›`,
-/// `‹lsn›`, `‹identifier›` (a system identifier) and `‹pid›`.
+/// `‹lsn›`, `‹identifier›` (a system identifier), `‹pid›`, and `‹host›` and `‹port›` of a connection.
 fn normalise(text: &str) -> Cow<'_, str> {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
@@ -76,6 +76,11 @@ fn normalise(text: &str) -> Cow<'_, str> {
             (r"\b[0-9A-F]{1,8}/[0-9A-F]{1,8}\b", "‹lsn›"),
             (r"\b[0-9]{18,20}\b", "‹identifier›"),
             (r"\b(PID|pid|process) [0-9]+\b", "$1 ‹pid›"),
+            (r#"\bhost "[^"]*""#, "host \"‹host›\""),
+            (
+                r#"\bserver at "[^"]*"( \([^)]*\))?, port [0-9]+"#,
+                "server at \"‹host›\", port ‹port›",
+            ),
         ]
         .into_iter()
         .filter_map(|(pattern, mark)| Some((Regex::new(pattern).ok()?, mark)))
@@ -188,6 +193,11 @@ pub(crate) mod tests {
             ("12345678901234567890", "‹identifier›"),
             ("123456789012345678901", "123456789012345678901"),
             ("PID 1, pid 2, process 3", "PID ‹pid›, pid ‹pid›, process ‹pid›"),
+            ("from host \"[local]\", user \"a\"", "from host \"‹host›\", user \"a\""),
+            ("host a, ghost \"b\"", "host a, ghost \"b\""),
+            ("server at \"127.0.0.1\", port 1 failed", "server at \"‹host›\", port ‹port› failed"),
+            ("server at \"db\" (::1), port 22 failed", "server at \"‹host›\", port ‹port› failed"),
+            ("server at \"db\", user 1", "server at \"db\", user 1"),
         ] {
             assert_eq!(normalise(said), expected);
         }

@@ -5,12 +5,14 @@
 //! made at. A PostgreSQL standby is a physical copy with the primary's system identifier
 //! (`pg_basebackup`); a restored `pg_dump` has the same rows, and cannot stream.
 //!
-//! Its tests are in `adding`, `upstream` and `logical`, its own steps in `backup_phases`,
-//! `ledger_on_each` and `failover_slot`.
+//! Its tests are in `from_nothing`, `adding`, `upstream` and `logical`, its own steps in `missing_part`,
+//! `backup_phases`, `ledger_on_each` and `failover_slot`.
 
 mod adding;
 mod backup_phases;
 mod failover_slot;
+mod from_nothing;
 mod ledger_on_each;
 mod logical;
+mod missing_part;
 mod upstream;
