@@ -6,9 +6,12 @@
 //! PostgreSQL the client's library can: one connection string names all servers, and
 //! `target_session_attrs` says what the session needs.
 //!
-//! Its tests are in `readers`, `waiting` and `clients`, its own steps in `wait_statement`.
+//! Its tests are in `readers`, `waiting`, `clients` and `moved_readers`, its own steps in `wait_statement`
+//! and `executed`.
 
 mod clients;
+mod executed;
+mod moved_readers;
 mod readers;
 mod wait_statement;
 mod waiting;
