@@ -6,9 +6,14 @@
 //! PostgreSQL the client's library can: one connection string names all servers, and
 //! `target_session_attrs` says what the session needs.
 //!
-//! Its tests are in `readers`, `waiting` and `clients`, its own steps in `wait_statement`.
+//! Its tests are in `readers`, `waiting`, `clients`, `moved_readers` and `visibility`, its own steps in
+//! `wait_statement`, `executed` and `commit_order`.
 
 mod clients;
+mod commit_order;
+mod executed;
+mod moved_readers;
 mod readers;
+mod visibility;
 mod wait_statement;
 mod waiting;
