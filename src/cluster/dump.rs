@@ -1,5 +1,5 @@
-//! A logical copy: a server initialised by `initdb`, into which the `pg_dump` of another one is
-//! restored. It has the same rows and another system identifier. Nothing here starts a server.
+//! A logical copy: a server initialised by `initdb`, into which the `pg_dump` of another one, or of its
+//! schema, is restored. It has another system identifier. Nothing here starts a server.
 
 use super::Cluster;
 use crate::conf::conninfo;
@@ -29,6 +29,22 @@ impl Cluster {
     ///
     /// The cluster has no such node, or `pg_dump` or `psql` fails.
     pub async fn restore_dump(&self, node: &str) -> Result<()> {
+        self.restore(node, "pg_dump -x").await
+    }
+
+    /// Dumps the schema of the database of the server that a node's link leads to, without its rows, and
+    /// restores it as [`restore_dump`](Self::restore_dump) does: logical replication copies rows, and
+    /// needs the tables (manual: Logical Replication, Restrictions).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`restore_dump`](Self::restore_dump).
+    pub async fn restore_schema(&self, node: &str) -> Result<()> {
+        self.restore(node, "pg_dump -x --schema-only").await
+    }
+
+    /// Restores into a node what `dump` writes about the server that the node's link leads to.
+    async fn restore(&self, node: &str, dump: &str) -> Result<()> {
         let (host, port) = self.link(node)?.address();
         let server = conninfo(&[
             ("host", host),
@@ -36,8 +52,10 @@ impl Cluster {
             ("user", "postgres"),
             ("dbname", "postgres"),
         ]);
-        let line = "pg_dump -x -d \"$UPSTREAM\" -f ../dump.sql && \
-                    psql -X -q -v ON_ERROR_STOP=1 -f ../dump.sql";
+        let line = format!(
+            "{dump} -d \"$UPSTREAM\" -f ../dump.sql && \
+             psql -X -q -v ON_ERROR_STOP=1 -f ../dump.sql"
+        );
         let script = Script::new(line).with("UPSTREAM", server);
         self.node(node)?.run_as_client(script).await.map(drop)
     }
