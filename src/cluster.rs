@@ -127,6 +127,14 @@ impl Cluster {
         })
     }
 
+    pub(crate) fn superuser(&self) -> &Password {
+        &self.passwords.superuser
+    }
+
+    pub(crate) fn replicator(&self) -> &Password {
+        &self.passwords.replicator
+    }
+
     pub(crate) fn notebook(&self) -> &Notebook {
         &self.notebook
     }

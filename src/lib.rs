@@ -98,6 +98,7 @@ mod host;
 mod link;
 mod node;
 mod password;
+pub mod proxy;
 pub mod record;
 #[cfg(feature = "cli")]
 pub mod report;
@@ -134,6 +135,7 @@ pub use server_message::ServerMessage;
 pub use session::Session;
 pub use settings::{HostChoice, Settings};
 pub use site::Site;
+pub use site::companion::Companion;
 pub use site::leftover::Leftover;
 pub use stat::sampler::{self, Sampler, Samples};
 pub use topology::{Standby, Topology};

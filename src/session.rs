@@ -10,7 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, Socket};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, Connection, NoTls, Row, SimpleQueryMessage, Socket,
+};
 
 use crate::error::{Error, Result, Why};
 use crate::record::event::Event;
@@ -153,6 +155,24 @@ impl Session {
     pub async fn value<T: FromSqlOwned>(&self, sql: &str) -> Result<T> {
         self.note(sql);
         self.value_unrecorded(sql).await
+    }
+
+    /// Runs a query as one message without a prepared statement, and returns its one value as text;
+    /// empty where it is null. A pooler may give the next message to another server, which does not
+    /// know a statement that was prepared before.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses the query, the result has no row, or the connection is lost.
+    pub async fn text(&self, sql: &str) -> Result<String> {
+        self.note(sql);
+        let answer = self.client.simple_query(sql).await;
+        let answer = answer.map_err(|source| self.failed(sql, source))?;
+        let value = answer.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+            _ => None,
+        });
+        value.ok_or_else(|| Error::not_found(format!("running {sql:?}"), "no row").on(&self.name))
     }
 
     /// Runs a query and returns its one value, a `bigint` that is never negative: a count, a size.

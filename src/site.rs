@@ -6,6 +6,9 @@
 //!   Site ─┬─ containers of an Image   containers.rs, image.rs, route.rs (back to this process)
 //!         └─ an Installation          installation.rs
 //!
+//!   programs beside the server        companion.rs  HAProxy, PgBouncer, psql
+//!   where programs are                directory.rs
+//!   what installs a missing one       package.rs
 //!   what every host is for            guest.rs      PostgreSQL, as hosts know it
 //!   what every node starts from       template.rs   a data directory in the cache
 //!                                     layer.rs      a data directory in an image
@@ -13,8 +16,10 @@
 //!   what a dead process left          leftover.rs
 //! ```
 
+pub(crate) mod companion;
 #[cfg(feature = "container")]
 mod containers;
+mod directory;
 mod guest;
 #[cfg(feature = "container")]
 pub(crate) mod image;
@@ -22,6 +27,7 @@ pub(crate) mod installation;
 #[cfg(feature = "container")]
 mod layer;
 pub(crate) mod leftover;
+pub(crate) mod package;
 #[cfg(feature = "container")]
 mod route;
 #[cfg(feature = "cli")]
@@ -33,6 +39,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Once};
 
+use self::companion::Companion;
 #[cfg(feature = "container")]
 use self::containers::Containers;
 #[cfg(feature = "container")]
@@ -269,6 +276,15 @@ impl Site {
             }
         };
         host.map_err(|error| error.on(node))
+    }
+
+    /// Creates a host for a proxy, a process of this machine also where the servers run in
+    /// containers: a proxy stands in front of its servers.
+    pub(crate) fn host_of_a_proxy(&self, name: &str, needed: &[Companion]) -> Result<Host> {
+        let directories = needed.iter().map(|one| one.find(&self.settings));
+        let guest = guest::proxy(directories.collect::<Result<_>>()?);
+        let host = Local::create(guest, &self.settings, name);
+        host.map(Host::from).map_err(|error| error.on(name))
     }
 
     /// Returns where a relay for a server on this host listens: the address to bind, and the

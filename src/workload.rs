@@ -1,6 +1,6 @@
 //! Writers: clients that place orders in the shop one after the other, find the server that takes
-//! writes by themselves, and record the outcome of every order. They never judge: see
-//! [`Ledger::compare`].
+//! writes by themselves or connect to the one address of a proxy, and record the outcome of every
+//! order. They never judge: see [`Ledger::compare`].
 //!
 //! ```text
 //!   ledger.rs    the outcomes of writers, compared with the rows that are present
@@ -10,17 +10,20 @@
 pub mod ledger;
 pub mod pgbench;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
 
 use self::ledger::{Attempt, Ledger, Outcome};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::record::notebook::Notebook;
 use crate::session::Session;
 use crate::settings;
 use crate::wait::{self, Seen, pause, until};
@@ -34,7 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The pause of a writer that finds no server that takes writes.
 const BREATH: Duration = Duration::from_millis(20);
 
-const ORDER: &str = "INSERT INTO orders (id, user_id, product, amount) VALUES ($1, 1, 1, 1)";
+/// The key under which errors without an SQLSTATE are counted: the connection ended or was refused.
+const NO_SQLSTATE: &str = "no SQLSTATE";
 
 /// Running writers. They end when this is dropped; their ledger is then lost.
 #[must_use = "writers give their ledger when they are stopped"]
@@ -42,6 +46,7 @@ const ORDER: &str = "INSERT INTO orders (id, user_id, product, amount) VALUES ($
 pub struct Writers {
     end: watch::Sender<bool>,
     acked: Arc<AtomicU64>,
+    errors: Errors,
     tasks: Vec<JoinHandle<Vec<Attempt>>>,
 }
 
@@ -55,16 +60,29 @@ impl Writers {
     /// Starts writers as [`start`](Self::start) does, with another id of the first order, where
     /// earlier writers used the default.
     pub fn start_with(cluster: &Arc<Cluster>, count: usize, first: i64) -> Self {
+        Self::start_by(&Route::Attributes(Arc::clone(cluster)), cluster.notebook(), count, first)
+    }
+
+    /// Starts writers as [`start`](Self::start) does, which know nothing of the cluster: they
+    /// connect with this configuration, such as that of a proxy.
+    pub fn start_at(cluster: &Cluster, config: &Config, count: usize) -> Self {
+        Self::start_by(&Route::Address(Box::new(config.clone())), cluster.notebook(), count, FIRST)
+    }
+
+    fn start_by(route: &Route, notebook: &Notebook, count: usize, first: i64) -> Self {
         let (end, ended) = watch::channel(false);
         let (acked, next) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(first)));
+        let errors = Errors::default();
         let writer = |_| Writer {
-            cluster: Arc::clone(cluster),
+            route: route.clone(),
+            notebook: notebook.clone(),
             ended: ended.clone(),
             acked: Arc::clone(&acked),
+            errors: errors.clone(),
             next: Arc::clone(&next),
         };
         let tasks = (0..count).map(writer).map(|writer| tokio::spawn(writer.work())).collect();
-        Self { end, acked, tasks }
+        Self { end, acked, errors, tasks }
     }
 
     /// Returns the number of orders acked so far.
@@ -82,6 +100,25 @@ impl Writers {
             let acked = self.acked();
             let fewer = Seen::NotYet(format!("{acked} are"));
             Ok(if acked >= acks { Seen::Done(()) } else { fewer })
+        })
+        .await
+    }
+
+    /// Returns the number of errors that the writers got so far, by SQLSTATE: of connections that
+    /// were not established, and of orders. Errors without an SQLSTATE have the key `no SQLSTATE`.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.counted()
+    }
+
+    /// Waits until a writer has got an error.
+    ///
+    /// # Errors
+    ///
+    /// No writer got one within [`PATIENCE`](wait::PATIENCE).
+    pub async fn wait_for_an_error(&self) -> Result<()> {
+        until("a writer gets an error", wait::PATIENCE, || async {
+            let none = Seen::NotYet(format!("{} orders are acked", self.acked()));
+            Ok(if self.errors().is_empty() { none } else { Seen::Done(()) })
         })
         .await
     }
@@ -121,10 +158,48 @@ pub async fn orders(session: &Session) -> Result<Vec<i64>> {
     rows.iter().map(|row| row.try_get(0).map_err(|source| Error::sql(&sql, source))).collect()
 }
 
+/// How a writer finds the server.
+#[derive(Clone)]
+enum Route {
+    /// Its connection string names every server, and `target_session_attrs` is `read-write`.
+    Attributes(Arc<Cluster>),
+    /// It connects to one address.
+    Address(Box<Config>),
+}
+
+impl Route {
+    async fn connect(&self) -> Result<Session> {
+        match self {
+            Self::Attributes(cluster) => {
+                cluster.client_unrecorded(TargetSessionAttrs::ReadWrite).await
+            }
+            Self::Address(config) => Session::open(config, "client", &Notebook::in_memory()).await,
+        }
+    }
+}
+
+/// The errors of all writers, counted by SQLSTATE.
+#[derive(Clone, Debug, Default)]
+struct Errors(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Errors {
+    fn count(&self, error: &Error) {
+        let code = error.code().map_or(NO_SQLSTATE, |code| code.code());
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counted.entry(code.to_owned()).or_default() += 1;
+    }
+
+    fn counted(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 struct Writer {
-    cluster: Arc<Cluster>,
+    route: Route,
+    notebook: Notebook,
     ended: watch::Receiver<bool>,
     acked: Arc<AtomicU64>,
+    errors: Errors,
     next: Arc<AtomicI64>,
 }
 
@@ -133,15 +208,18 @@ impl Writer {
         let (mut attempts, mut session) = (Vec::new(), None);
         while !*self.ended.borrow() {
             let Some(open) = session.take() else {
-                session = self.cluster.client_unrecorded(TargetSessionAttrs::ReadWrite).await.ok();
-                if session.is_none() {
-                    pause(BREATH).await;
+                match self.route.connect().await {
+                    Ok(open) => session = Some(open),
+                    Err(error) => {
+                        self.errors.count(&error);
+                        pause(BREATH).await;
+                    }
                 }
                 continue;
             };
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let outcome = write_order(&open, id).await;
-            attempts.push(Attempt { id, at: self.cluster.notebook().age(), outcome });
+            let outcome = self.write_order(&open, id).await;
+            attempts.push(Attempt { id, at: self.notebook.age(), outcome });
             if outcome == Outcome::Acked {
                 self.acked.fetch_add(1, Ordering::Relaxed);
                 session = Some(open);
@@ -149,23 +227,30 @@ impl Writer {
         }
         attempts
     }
-}
 
-/// Places one order in a transaction of its own.
-async fn write_order(session: &Session, id: i64) -> Outcome {
-    let deadline = PATIENCE.mul_f64(settings::timeout_factor());
-    match tokio::time::timeout(deadline, session.execute(ORDER, &[&id])).await {
-        Ok(Ok(_)) => Outcome::Acked,
-        Ok(Err(error)) if has_failed(&error) => Outcome::Failed,
-        Ok(Err(_)) | Err(_) => Outcome::Unknown,
+    /// Places one order in a transaction of its own. It is one message without parameters: a pooler
+    /// may give the next message to another server, which knows no statement prepared before.
+    async fn write_order(&self, session: &Session, id: i64) -> Outcome {
+        let order =
+            format!("INSERT INTO orders (id, user_id, product, amount) VALUES ({id}, 1, 1, 1)");
+        let deadline = PATIENCE.mul_f64(settings::timeout_factor());
+        match tokio::time::timeout(deadline, session.run_unrecorded(&order)).await {
+            Ok(Ok(())) => Outcome::Acked,
+            Ok(Err(error)) => {
+                self.errors.count(&error);
+                if has_failed(&error) { Outcome::Failed } else { Outcome::Unknown }
+            }
+            Err(_) => Outcome::Unknown,
+        }
     }
 }
 
 /// Tells whether the server reported that the transaction did not commit. A server that ends a
-/// session (class 57) may have committed before.
+/// session (class 57) may have committed before; so may the server of a pooler that reports a broken
+/// connection (class 08).
 fn has_failed(error: &Error) -> bool {
-    error.server_message().is_some_and(|refusal| !refusal.sqlstate().is_empty())
-        && error.code().is_none_or(|code| !code.code().starts_with("57"))
+    let may_have_committed = |code: &str| code.starts_with("57") || code.starts_with("08");
+    error.code().is_some_and(|code| !may_have_committed(code.code()))
 }
 
 #[cfg(test)]
@@ -186,6 +271,8 @@ mod tests {
             ("57P01", false),
             ("57P03", false),
             ("57014", false),
+            ("08P01", false),
+            ("08006", false),
         ] {
             let fields = [(b'S', "ERROR"), (b'C', code), (b'M', "refused")];
             let error = Error::sql("placing an order", refused(&fields).await);
@@ -200,7 +287,21 @@ mod tests {
 
     fn writers(acked: u64, tasks: Vec<JoinHandle<Vec<Attempt>>>) -> Writers {
         let (end, _) = watch::channel(false);
-        Writers { end, acked: Arc::new(AtomicU64::new(acked)), tasks }
+        Writers { end, acked: Arc::new(AtomicU64::new(acked)), errors: Errors::default(), tasks }
+    }
+
+    #[tokio::test]
+    async fn errors_are_counted_by_their_sqlstate() {
+        let writers = writers(0, Vec::new());
+        let fields = [(b'S', "FATAL"), (b'C', "08P01"), (b'M', "server conn crashed?")];
+        let crashed = Error::sql("placing an order", refused(&fields).await);
+        let broken = Error::io("placing an order", std::io::ErrorKind::BrokenPipe.into());
+        for error in [&crashed, &broken, &crashed] {
+            writers.errors.count(error);
+        }
+        let counted: Vec<_> = writers.errors().into_iter().collect();
+        assert_eq!(counted, [("08P01".to_owned(), 2), (NO_SQLSTATE.to_owned(), 1)]);
+        writers.wait_for_an_error().await.unwrap();
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use super::view::View;
 use super::{install, summary};
 use crate::error::Error;
 use crate::settings::Settings;
+use crate::site::companion::Companion;
 use crate::site::survey::Survey;
 
 /// Prints what there is. The exit code is 0 when a run can start.
@@ -26,8 +27,8 @@ pub(super) async fn run(location: &Location, install: bool) -> Result<ExitCode> 
     }
     let _ = writeln!(std::io::stdout(), "{}", summary::text(&table));
     match (survey.choice, install) {
-        (Ok(_), _) => Ok(ExitCode::SUCCESS),
-        (Err(_), true) => {
+        (Ok(_), false) => Ok(ExitCode::SUCCESS),
+        (_, true) => {
             install::choose(&settings, true, &View::Plain).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -47,11 +48,12 @@ fn rows(
     rows.push(("installed", lines(installed, "no PostgreSQL in PATH or the usual directories")));
     let account = survey.account.as_ref().map_or_else(why, |account| format!("run as {account}"));
     rows.push(("local servers", account));
+    rows.push(("beside them", companions(settings)));
     rows.push(("local directory", directory(&settings.dir)));
     rows.push(("memory", memory()));
     let choice = survey.choice.as_ref().map_or_else(why, ToString::to_string);
     rows.push(("a run takes", choice));
-    rows.push(("missing", missing(survey, command)));
+    rows.push(("missing", missing(survey, settings, command)));
     rows
 }
 
@@ -80,9 +82,25 @@ fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
     vec![("container engine", engine), ("images", lines(images, none)), ("relay", relay)]
 }
 
-fn missing(survey: &Survey, command: Option<String>) -> String {
+/// Returns the programs that some exercises need beside the servers, found or not.
+fn companions(settings: &Settings) -> String {
+    let found = |one: Companion| match one.find(settings) {
+        Ok(directory) => directory.join(one.program()).display().to_string(),
+        Err(_) => format!("no {one}: the exercises that need it are skipped"),
+    };
+    lines(Companion::ALL.into_iter().map(found), "")
+}
+
+fn missing(survey: &Survey, settings: &Settings, command: Option<String>) -> String {
+    let beside = Companion::missing_of(&Companion::ALL, settings);
     match (&survey.choice, command) {
-        (Ok(_), _) => "nothing".to_owned(),
+        (Ok(_), _) if beside.is_empty() => "nothing".to_owned(),
+        (Ok(_), _) => {
+            let names: Vec<_> = beside.iter().map(ToString::to_string).collect();
+            let how = install::beside(settings);
+            let how = how.map_or_else(String::new, |line| format!("; install with: {line}"));
+            format!("{}, for some exercises{how}   (or cargo lab --install)", names.join(", "))
+        }
         (Err(_), Some(line)) => {
             format!("a PostgreSQL server; install one with: {line}   (or cargo lab --install)")
         }

@@ -1,5 +1,6 @@
-//! Installs PostgreSQL where nothing can run it: by the system's package manager, with one command
-//! that is shown before it is run, and only when a person asks for it.
+//! Installs PostgreSQL where nothing can run it, and the programs that some exercises need beside
+//! it: by the system's package manager, with one command that is shown before it is run, and only
+//! when a person asks for it.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::Stdio;
@@ -9,14 +10,25 @@ use crate::error::{Error, Result, Why};
 use crate::host::program;
 use crate::settings::{HostChoice, Settings};
 use crate::site::Site;
+use crate::site::companion::Companion;
 use crate::site::installation::Installation;
+use crate::site::package;
 
 /// Chooses where to run. Where nothing can run PostgreSQL, installs it if `install` is set or a
-/// person at the terminal agrees, and chooses again.
+/// person at the terminal agrees, and chooses again. With `install`, programs beside it that are
+/// missing are installed, too.
 pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> Result<Site> {
     let tell = |news: &str| view.preparing(news);
     let nothing = match Site::choose_telling(settings, &tell).await {
-        Ok(site) => return Ok(site),
+        Ok(site) => {
+            if let Some(line) = beside(settings).filter(|_| install) {
+                view.hide();
+                let _ = writeln!(std::io::stderr(), "lab: {line}");
+                run(&line).await?;
+                view.show();
+            }
+            return Ok(site);
+        }
         Err(nothing) => nothing,
     };
     view.hide();
@@ -33,7 +45,7 @@ pub(super) async fn choose(settings: &Settings, install: bool, view: &View) -> R
 
 /// Runs the command; its output goes where this process's output goes.
 async fn run(line: &str) -> Result<()> {
-    let act = "installing PostgreSQL";
+    let act = "installing what is missing";
     let mut sh = program::command("sh");
     let status = sh.args(["-c", line]).stdin(Stdio::null()).kill_on_drop(true).status().await;
     match status.map_err(|source| Error::io(act, source))? {
@@ -56,7 +68,13 @@ pub(super) async fn command(settings: &Settings) -> Option<String> {
     if elsewhere || Installation::find(settings).await.is_ok() {
         return None;
     }
-    Installation::how_to_install(settings)
+    package::how_to_install(true, &Companion::missing_of(&Companion::ALL, settings), settings)
+}
+
+/// Returns the command that installs the programs beside PostgreSQL that are missing; none where
+/// there are none.
+pub(super) fn beside(settings: &Settings) -> Option<String> {
+    package::how_to_install(false, &Companion::missing_of(&Companion::ALL, settings), settings)
 }
 
 /// Asks the person at the terminal. Ctrl-C ends the program meanwhile: the read of the answer is

@@ -13,7 +13,7 @@ use tokio::process::Child;
 use super::arguments::Options;
 use super::failure::{Failure, Result};
 use super::suite::{Suite, Test, printed};
-use super::summary::{Outcome, figures_in, table};
+use super::summary::{Ended, Outcome, counted, figures_in, skipped_in, table};
 use super::view::View;
 use super::{exercises, install, report};
 use crate::record::{self, Entry, Event};
@@ -124,11 +124,16 @@ async fn run_one(
     let output = output
         .map_err(|source| Failure::io(format!("running {}", test.name), source, "try it again"))?;
     let (passed, took) = (output.status.success(), started.elapsed());
-    let output = printed(&output);
-    view.ended(&scenario, took, Some(output.as_str()).filter(|_| !passed));
     // A record that cannot be read has no figures.
     let record = std::fs::read_to_string(&path).unwrap_or_default();
-    Ok(Outcome { scenario, passed, took, figures: figures_in(&record), record: path })
+    let ended = match (passed, skipped_in(&record)) {
+        (false, _) => Ended::Failed,
+        (true, Some(why)) => Ended::Skipped(why),
+        (true, None) => Ended::Passed,
+    };
+    let output = printed(&output);
+    view.ended(&scenario, took, &ended, Some(output.as_str()).filter(|_| !passed));
+    Ok(Outcome { scenario, ended, took, figures: figures_in(&record), record: path })
 }
 
 /// Waits for the end of a test and shows its steps meanwhile. The test's input is held until then,
@@ -188,13 +193,12 @@ impl Tail {
 
 /// Prints the summary and writes the report.
 fn conclude(outcomes: &[Outcome], settings: &Settings, quiet: bool) -> ExitCode {
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let failed = outcomes.iter().filter(|outcome| outcome.ended == Ended::Failed).count();
     if !quiet {
         let records = settings.records.display();
         let mut out = std::io::stdout();
         let _ = writeln!(out, "\n{}\n", table(outcomes));
-        let passed = outcomes.len() - failed;
-        let _ = writeln!(out, "{passed} passed, {failed} failed; records in {records}");
+        let _ = writeln!(out, "{}; records in {records}", counted(outcomes));
     }
     let records = outcomes.first().and_then(|outcome| outcome.record.parent());
     match records.map(|records| report::write(records, None)) {

@@ -6,16 +6,55 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::record::event::{Entry, Event};
+use crate::record::event::{self, Entry, Event};
 use crate::record::format::Record;
 
 /// The outcome of one scenario.
 pub(super) struct Outcome {
     pub(super) scenario: String,
-    pub(super) passed: bool,
+    pub(super) ended: Ended,
     pub(super) took: Duration,
     pub(super) figures: Vec<(String, String)>,
     pub(super) record: PathBuf,
+}
+
+/// How a scenario ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Passed,
+    Failed,
+    /// It did not run; the text says what the machine lacks.
+    Skipped(String),
+}
+
+impl Ended {
+    /// Returns the word for it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+/// Returns why an exercise was skipped, from the text of its record; none where it was not.
+pub(super) fn skipped_in(record: &str) -> Option<String> {
+    match Record::read(record).ok()?.entries.pop()?.event {
+        Event::End(event::Outcome::Skipped(why)) => Some(why),
+        _ => None,
+    }
+}
+
+/// Returns the number of scenarios by how they ended: those that were skipped only where there are
+/// some.
+pub(super) fn counted(outcomes: &[Outcome]) -> String {
+    let count = |word| outcomes.iter().filter(|outcome| outcome.ended.word() == word).count();
+    let skipped = match count("skipped") {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped"),
+    };
+    format!("{} passed, {} failed{skipped}", count("passed"), count("FAILED"))
 }
 
 /// Returns the key figures in the text of a record; of several with one name the last one. A text
@@ -40,11 +79,15 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
     table.set_header(["scenario", "", "s", "key figures"]);
     for outcome in outcomes {
         let figures = outcome.figures.iter().map(|(name, reading)| format!("{name}: {reading}"));
+        let why = match &outcome.ended {
+            Ended::Skipped(why) => Some(why.clone()),
+            Ended::Passed | Ended::Failed => None,
+        };
         table.add_row([
             outcome.scenario.clone(),
-            if outcome.passed { "passed" } else { "FAILED" }.to_owned(),
+            outcome.ended.word().to_owned(),
             format!("{:.1}", outcome.took.as_secs_f64()),
-            figures.collect::<Vec<_>>().join("\n"),
+            why.into_iter().chain(figures).collect::<Vec<_>>().join("\n"),
         ]);
     }
     if let Some(seconds) = table.column_mut(2) {
@@ -86,7 +129,7 @@ mod tests {
     fn a_row_for_every_scenario() {
         let outcome = Outcome {
             scenario: "scenario_04 promote".to_owned(),
-            passed: false,
+            ended: Ended::Failed,
             took: Duration::from_millis(2340),
             figures: vec![("a".to_owned(), "1 B".to_owned()), ("b".to_owned(), "2 B".to_owned())],
             record: PathBuf::new(),
@@ -114,24 +157,48 @@ mod tests {
     }
 
     #[test]
+    fn an_exercise_that_was_skipped_says_what_it_lacks() {
+        let end = |outcome| {
+            let entry = |event| serde_json::to_string(&Entry::new(0, event)).unwrap() + "\n";
+            entry(Event::Begin(Begin::new("p@t", "17"))) + &entry(Event::End(outcome))
+        };
+        let skipped = end(event::Outcome::Skipped("no haproxy".to_owned()));
+        assert_eq!(skipped_in(&skipped).as_deref(), Some("no haproxy"));
+        assert_eq!(skipped_in(&end(event::Outcome::Passed)), None);
+        assert_eq!(skipped_in(""), None);
+    }
+
+    #[test]
     fn outcomes_stand_in_order_and_lines_have_no_blanks_at_their_end() {
-        let outcome = |scenario: &str, passed, millis| Outcome {
+        let outcome = |scenario: &str, ended, millis| Outcome {
             scenario: scenario.to_owned(),
-            passed,
+            ended,
             took: Duration::from_millis(millis),
             figures: Vec::new(),
             record: PathBuf::new(),
         };
-        let outcomes =
-            [outcome("b", true, 12_340), outcome("c", false, 1_000), outcome("a", true, 50)];
+        let outcomes = [
+            outcome("b", Ended::Passed, 12_340),
+            outcome("c", Ended::Failed, 1_000),
+            outcome("a", Ended::Passed, 50),
+            outcome("d", Ended::Skipped("no haproxy".to_owned()), 10),
+        ];
         let table = table(&outcomes);
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         let lines: Vec<_> = table.lines().map(words).collect();
         assert_eq!(
             lines,
-            ["scenario s key figures", "b passed 12.3", "c FAILED 1.0", "a passed 0.1"]
+            [
+                "scenario s key figures",
+                "b passed 12.3",
+                "c FAILED 1.0",
+                "a passed 0.1",
+                "d skipped 0.0 no haproxy"
+            ]
         );
         assert!(table.lines().all(|line| line.trim_end() == line), "{table:?}");
+        assert_eq!(counted(&outcomes), "2 passed, 1 failed, 1 skipped");
+        assert_eq!(counted(&[]), "0 passed, 0 failed");
         assert!(
             table.lines().any(|line| line.ends_with("  1.0")),
             "numbers end in one column: {table}"

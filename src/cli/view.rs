@@ -7,6 +7,8 @@ use std::time::Duration;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::summary::Ended;
+
 /// The output for the progress of a run.
 pub(super) enum View {
     /// A terminal that is redrawn.
@@ -67,13 +69,20 @@ impl View {
         }
     }
 
-    /// Shows that a scenario ended; `failure` is its output, if it failed.
-    pub(super) fn ended(&self, scenario: &str, took: Duration, failure: Option<&str>) {
-        let word = match failure {
-            None => style("passed").green(),
-            Some(_) => style("FAILED").red().bold(),
+    /// Shows how a scenario ended; `failure` is its output, if it failed.
+    pub(super) fn ended(
+        &self,
+        scenario: &str,
+        took: Duration,
+        ended: &Ended,
+        failure: Option<&str>,
+    ) {
+        let (word, why) = match ended {
+            Ended::Passed => (style("passed").green(), String::new()),
+            Ended::Failed => (style("FAILED").red().bold(), String::new()),
+            Ended::Skipped(why) => (style("skipped").yellow(), format!(": {why}")),
         };
-        let row = format!("{word}  {:>6.1} s  {scenario}", took.as_secs_f64());
+        let row = format!("{word}  {:>6.1} s  {scenario}{why}", took.as_secs_f64());
         match self {
             Self::Live(live) => {
                 let _ = live.screen.println(row);

@@ -132,7 +132,7 @@ pub struct Setting {
 }
 
 /// The outcome of an exercise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -140,6 +140,8 @@ pub enum Outcome {
     Passed,
     /// An assertion or an act failed, or the page differs.
     Failed,
+    /// The exercise did not run, because the machine lacks something; the text says what.
+    Skipped(String),
 }
 
 /// The head of a record.

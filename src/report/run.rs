@@ -21,10 +21,12 @@ pub(super) struct Run {
 }
 
 /// The outcome of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
     Failed,
+    /// The machine lacks what the exercise needs; the text says what.
+    Skipped(String),
     /// The record has no last line: the run was killed, or goes on.
     Unfinished,
 }
@@ -51,6 +53,7 @@ impl Run {
         let outcome = match record.entries.last().map(|entry| &entry.event) {
             Some(Event::End(event::Outcome::Passed)) => Outcome::Passed,
             Some(Event::End(event::Outcome::Failed)) => Outcome::Failed,
+            Some(Event::End(event::Outcome::Skipped(why))) => Outcome::Skipped(why.clone()),
             _ => Outcome::Unfinished,
         };
         let skipped = record.skipped.len();
@@ -86,9 +89,10 @@ impl Run {
     /// Returns the outcome of the run, in words.
     pub(super) fn status(&self) -> String {
         let step = || self.steps().last().unwrap_or("its begin");
-        let ended = match self.outcome {
+        let ended = match &self.outcome {
             Outcome::Passed => "passed".to_owned(),
             Outcome::Failed => format!("failed, in the step \"{}\"", step()),
+            Outcome::Skipped(why) => format!("skipped: {why}"),
             Outcome::Unfinished => format!("unfinished, ended in the step \"{}\"", step()),
         };
         match self.skipped {

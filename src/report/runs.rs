@@ -68,9 +68,10 @@ impl Runs {
     /// Returns a text from the run of an exercise that passed, or why there is none.
     pub(super) fn seen(&self, exercise: &str, value: impl Fn(&Run) -> Option<String>) -> String {
         let Some(run) = self.of(exercise) else { return NOT_RUN.to_owned() };
-        match run.outcome {
+        match &run.outcome {
             Outcome::Passed => value(run).unwrap_or_else(|| "not in its record".to_owned()),
             Outcome::Failed => "failed".to_owned(),
+            Outcome::Skipped(_) => "skipped".to_owned(),
             Outcome::Unfinished => "unfinished".to_owned(),
         }
     }

@@ -129,6 +129,11 @@ fn the_page_of_a_run_is_from_its_first_step_to_its_learnings() {
 fn the_status_of_a_run_names_the_step_in_which_it_ended() {
     for (events, outcome, status) in [
         (vec![step("One"), step("Two"), passed()], Outcome::Passed, "passed"),
+        (
+            vec![Event::End(event::Outcome::Skipped("no haproxy".to_owned()))],
+            Outcome::Skipped("no haproxy".to_owned()),
+            "skipped: no haproxy",
+        ),
         (vec![step("One"), step("Two"), failed()], Outcome::Failed, "failed, in the step \"Two\""),
         (
             vec![step("One"), step("Two")],
@@ -138,8 +143,8 @@ fn the_status_of_a_run_names_the_step_in_which_it_ended() {
         (vec![], Outcome::Unfinished, "unfinished, ended in the step \"its begin\""),
     ] {
         let run = run(begin("p@t"), events);
-        assert_eq!((run.outcome, run.status().as_str()), (outcome, status));
         assert_eq!(run.passed(), outcome == Outcome::Passed);
+        assert_eq!((run.status().as_str(), run.outcome), (status, outcome));
     }
     let (file, text) = record(begin("p@t"), vec![passed()]);
     let unknown = "{\"at_ms\":1,\"event\":{\"teleport\":{}}}\n".repeat(2);

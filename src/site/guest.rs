@@ -1,5 +1,5 @@
-//! PostgreSQL as the guest of a host: its port, its socket, its variables, and the lines that end
-//! it in whatever state it is. Nothing here starts a server.
+//! PostgreSQL, and a proxy in front of it, as the guest of a host: its port, its socket, its
+//! variables, and the lines that end it in whatever state it is. Nothing here starts a server.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,10 @@ use crate::host::guest::Guest;
 /// The port of every server: within its container, or as part of its socket's name.
 const PORT: u16 = 5432;
 
-/// Ends a server and its backends, and removes its shared memory.
+/// The port of every proxy, as part of its socket's name: that of PgBouncer's packages.
+const PROXY_PORT: u16 = 6432;
+
+/// Ends a server and its backends, or a proxy, and removes its shared memory.
 ///
 /// QUIT is PostgreSQL's immediate shutdown, repeated until the server has exited; CONT comes first,
 /// for a server that is frozen. A server that was killed leaves its `postmaster.pid`, whose seventh
@@ -23,7 +26,8 @@ server() { read -r pid 2>/dev/null <"$home/data/postmaster.pid" && here "$pid" &
 each() {
     for process in /proc/[0-9]*
     do
-        read -r name 2>/dev/null <"$process/comm" && [ "$name" = postgres ] &&
+        read -r name 2>/dev/null <"$process/comm" &&
+            case $name in postgres | haproxy | pgbouncer) ;; *) false ;; esac &&
             here "${process#/proc/}" && kill "-$1" "${process#/proc/}" 2>/dev/null
     done
 }
@@ -64,6 +68,12 @@ pub(super) fn socket() -> String {
 /// Returns the lines that end a server in a directory that another process left.
 pub(super) fn quit() -> &'static str {
     QUIT
+}
+
+/// Describes a proxy whose programs are in these directories on this machine.
+pub(super) fn proxy(programs: Vec<PathBuf>) -> Guest {
+    let (port, socket) = (PROXY_PORT, format!(".s.PGSQL.{PROXY_PORT}"));
+    Guest { port, socket, ..described(programs) }
 }
 
 fn described(programs: Vec<PathBuf>) -> Guest {

@@ -12,6 +12,7 @@ mod journal;
 mod monitoring;
 mod outcome;
 mod program;
+mod proxies;
 mod report;
 mod roles;
 mod sandbox;

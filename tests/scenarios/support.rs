@@ -15,7 +15,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use replication_lab::record::{self, Begin, Event, Fact, Outcome};
 use replication_lab::settings::{self, Driver};
-use replication_lab::{Cluster, Notebook, Proof, Result, Settings, Site, Topology, page};
+use replication_lab::{
+    Cluster, Companion, Notebook, Proof, Result, Settings, Site, Topology, page,
+};
 
 use self::comparison::Page;
 
@@ -99,6 +101,11 @@ impl Lab {
         self.site.settings().driver == Driver::Person
     }
 
+    /// Returns where servers and proxies are started.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// Returns the major version of the servers.
     pub(crate) fn major(&self) -> u16 {
         self.site.version().major()
@@ -125,6 +132,15 @@ impl Lab {
             Some(cluster) => cluster.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// Records that this machine lacks what the test needs, and prints it past the capture of the
+    /// test harness: a test that did not run must not look like one that passed.
+    fn skip(&self, name: &str, missing: &[Companion]) -> Result<()> {
+        let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        let why = format!("this machine has no {}; cargo lab --install", missing.join(", no "));
+        let _ = writeln!(std::io::stderr(), "{name}: skipped: {why}");
+        self.book.close(Outcome::Skipped(why)).map(drop)
     }
 
     fn clusters(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Cluster>>> {
@@ -187,6 +203,17 @@ pub(crate) fn scenario(
     about: &str,
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
 ) {
+    scenario_with(test, &[], about, body);
+}
+
+/// Runs one scenario test as [`scenario`] does, where this machine has the programs that it needs
+/// beside PostgreSQL. Where one is missing, the test is skipped: its record and standard error say so.
+pub(crate) fn scenario_with(
+    test: &rstest::Context,
+    needed: &[Companion],
+    about: &str,
+    body: impl AsyncFnOnce(&Lab) -> Result<()>,
+) {
     // The file, and the cases of a test, are modules below the scenario's.
     let mut modules = test.module.split("::");
     let module = modules.find(|name| name.starts_with("scenario_")).unwrap_or(test.module);
@@ -195,7 +222,7 @@ pub(crate) fn scenario(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(&name, about, body)),
+        Ok(runtime) => runtime.block_on(run(&name, needed, about, body)),
         Err(error) => Err(format!("starting a runtime: {error}")),
     };
     if let Err(failure) = outcome {
@@ -205,10 +232,15 @@ pub(crate) fn scenario(
 
 async fn run(
     name: &str,
+    needed: &[Companion],
     about: &str,
     body: impl AsyncFnOnce(&Lab) -> Result<()>,
 ) -> Result<(), String> {
     let lab = Lab::open(name, about).await.map_err(|error| format!("{error:?}"))?;
+    let missing = Companion::missing_of(needed, lab.site.settings());
+    if !missing.is_empty() {
+        return lab.skip(name, &missing).map_err(|error| format!("{error:?}"));
+    }
     let deadline = match lab.is_for_a_person() {
         true => Duration::MAX,
         false => DEADLINE.mul_f64(settings::timeout_factor()),

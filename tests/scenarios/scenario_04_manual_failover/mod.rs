@@ -5,9 +5,10 @@
 //! name is that count, and the timeline's history file names its parent, the position of the fork and
 //! the reason. A GTID identifies a transaction; a timeline identifies a history.
 //!
-//! Its tests are in `promotion`, `held_promotion`, `two_standbys`, `divergence`, `rewind` and `price`, its
-//! own steps in `lead`, `split_brain`, `sizes`, `unreplayed` and `wal_of_the_target`.
+//! Its tests are in `promotion`, `clients`, `held_promotion`, `two_standbys`, `divergence`, `rewind` and
+//! `price`, its own steps in `lead`, `split_brain`, `sizes`, `unreplayed`, `way` and `wal_of_the_target`.
 
+mod clients;
 mod divergence;
 mod held_promotion;
 mod lead;
@@ -19,3 +20,4 @@ mod split_brain;
 mod two_standbys;
 mod unreplayed;
 mod wal_of_the_target;
+mod way;
