@@ -7,11 +7,12 @@
 //! (`pg_basebackup`); a restored `pg_dump` has the same rows, and cannot stream.
 //!
 //! Its tests are in `adding`, `upstream`, `logical` and `switchover`, its own steps in `backup_phases`,
-//! `ledger_on_each`, `failover_slot` and `subscription`.
+//! `ledger_on_each`, `failover_slot`, `subscription` and `from_standby`.
 
 mod adding;
 mod backup_phases;
 mod failover_slot;
+mod from_standby;
 mod ledger_on_each;
 mod logical;
 mod subscription;
