@@ -7,7 +7,7 @@
 //!   connect.rs    how clients and people connect to it
 //!   rejoin.rs     a stopped node behind another server: basebackup.rs, rewind.rs
 //!   archive.rs    a WAL archive, and recovery to a point in time
-//!   dump.rs       a logical copy
+//!   dump.rs       a logical copy, subscriber.rs: a standby made a logical subscriber
 //!   catchup.rs    waiting until a standby has replayed, streams, counts
 //!   story.rs      what a person needs to see after a failure
 //! ```
@@ -21,6 +21,7 @@ mod rejoin;
 mod rewind;
 mod start;
 mod story;
+mod subscriber;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;

@@ -7,12 +7,13 @@
 //! (`pg_basebackup`); a restored `pg_dump` has the same rows, and cannot stream.
 //!
 //! Its tests are in `from_nothing`, `adding`, `upstream`, `logical` and `switchover`, its own steps in
-//! `missing_part`, `backup_phases`, `ledger_on_each`, `failover_slot` and `subscription`.
+//! `missing_part`, `backup_phases`, `ledger_on_each`, `failover_slot`, `subscription` and `from_standby`.
 
 mod adding;
 mod backup_phases;
 mod failover_slot;
 mod from_nothing;
+mod from_standby;
 mod ledger_on_each;
 mod logical;
 mod missing_part;

@@ -3,11 +3,13 @@
 
 use std::time::Instant;
 
-use replication_lab::{Standby, Topology};
+use replication_lab::{Shutdown, Standby, Topology};
 use rstest::{Context, rstest};
 
+use super::from_standby::{ending, wait_for_orders};
 use super::subscription::{PUBLISH, copy_sequences, subscribe, wait_for_apply, wait_for_copy};
-use crate::steps::shop::{ORDER, ORDERS, sums};
+use crate::steps::shop::{ORDER, ORDERS, shop, sums};
+use crate::steps::shutdown::STATE;
 use crate::support::{Lab, scenario};
 
 const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
@@ -96,6 +98,66 @@ fn upgrade_by_subscription(#[context] test: Context) {
             "A publication of tables does not contain the values of sequences: set them before the first \
              write on the new server, or it is refused as a duplicate.",
             [&twice, &writes],
+        );
+        Ok(())
+    });
+}
+
+/// `pg_createsubscriber`, from PostgreSQL 17 on, turns a standby into a logical subscriber without copying
+/// its rows again. Before, the program is not there, and the standby stays what it was.
+///
+/// Method: stop the standby; `--dry-run` with `wal_level = replica` and with `logical`; run it; start the
+/// server, and write on the primary (manual: `pg_createsubscriber`).
+#[rstest]
+fn subscriber_from_standby(#[context] test: Context) {
+    let about = "From PostgreSQL 17 on pg_createsubscriber turns a stopped standby into a logical \
+                 subscriber, which has the rows already; before 17 there is no such program, and the \
+                 standby stays a physical one";
+    scenario(&test, about, async |lab: &Lab| {
+        lab.step("A pair with wal_level = replica; the standby is stopped: pg_createsubscriber --dry-run");
+        let pair = lab.start(Topology::pair()).await?;
+        let (primary, standby) = (pair.primary(), pair.standby()?);
+        let writer = primary.session().await?;
+        shop(&writer, 100).await?;
+        standby.stop(Shutdown::Fast).await?;
+        let said = ending(pair.create_subscriber_dry_run("standby1").await);
+        let early = lab.fact("answer to --dry-run with wal_level = replica", said);
+
+        lab.step("wal_level = logical on the primary, which restarts: --dry-run again");
+        writer.run("ALTER SYSTEM SET wal_level = logical").await?;
+        primary.stop(Shutdown::Fast).await?;
+        primary.start().await?;
+        let said = ending(pair.create_subscriber_dry_run("standby1").await);
+        let checked = lab.fact("answer to --dry-run with wal_level = logical", said);
+        let state = standby.control(STATE).await?;
+        let name = "control file of standby1: state after --dry-run";
+        let same = lab.must_be(name, &state, "shut down in recovery");
+
+        lab.step("pg_createsubscriber runs; then the server is started, and orders come in");
+        let said = ending(pair.create_subscriber("standby1").await);
+        let done = lab.fact("answer to pg_createsubscriber", said);
+        standby.start().await?;
+        let (writer, reader) = (primary.session().await?, standby.session().await?);
+        writer.run("SELECT place_orders(10)").await?;
+        let rows = wait_for_orders(&reader, 210).await?;
+        let arrives = lab.must_be("orders on the server that was standby1", rows, 210_u64);
+        let recovers: bool = reader.value("SELECT pg_is_in_recovery()").await?;
+        let recovers = lab.fact("is it in recovery", recovers);
+        let own = writer.value::<i64>(IDENTIFIER).await?;
+        let own = reader.value::<i64>(IDENTIFIER).await? == own;
+        let own = lab.fact("does it have the primary's system identifier", own);
+        let subscriptions = reader.count("SELECT count(*) FROM pg_subscription").await?;
+        let subscribes = lab.fact("subscriptions on it", subscriptions);
+
+        lab.learn(
+            "From PostgreSQL 17 on pg_createsubscriber makes a standby a server of its own, with a new \
+             system identifier and a subscription that applies what the primary writes. Before 17 the \
+             program does not exist, and the standby goes on as a standby.",
+            [&done, &arrives, &recovers, &own, &subscribes],
+        );
+        lab.learn(
+            "pg_createsubscriber checks its conditions with --dry-run, which changes nothing.",
+            [&early, &checked, &same],
         );
         Ok(())
     });
