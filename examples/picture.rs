@@ -7,7 +7,7 @@
 //! The text is read from standard input, and shown as it is; the argument is the line that was typed.
 
 use std::error::Error;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 /// The width and the height of a character, and the room around the text, in pixels.
 const CHARACTER: (usize, usize) = (8, 19);
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lines: Vec<_> = std::iter::once(format!("$ {typed}"))
         .chain(printed.trim_end().lines().map(str::to_owned))
         .collect();
-    println!("{}", picture(&lines));
+    writeln!(std::io::stdout(), "{}", picture(&lines))?;
     Ok(())
 }
 

@@ -189,8 +189,7 @@ pub(super) fn complete(line: &str, nodes: &[String]) -> Vec<String> {
     let mut before = line.get(..line.len() - begun.len()).unwrap_or_default().split_whitespace();
     let nodes = || nodes.to_vec();
     let words: Vec<String> = match (before.next(), before.count()) {
-        (None, _) => names().map(str::to_owned).collect(),
-        (Some("help" | "?"), 0) => names().map(str::to_owned).collect(),
+        (None, _) | (Some("help" | "?"), 0) => names().map(str::to_owned).collect(),
         (Some("cut"), 1) => ["to-standby", "to-upstream"].map(str::to_owned).to_vec(),
         (Some("follow" | "rewind" | "rebuild"), 0 | 1) => nodes(),
         (Some(verb), 0) if takes_a_node(verb) => nodes(),
