@@ -45,7 +45,8 @@ pub(super) enum Command {
   cargo lab run                  all of them
   cargo lab run 01 04            those with 01 or 04 in their name
   cargo lab run 04 --pause       step by step, with psql lines to inspect the servers
-  cargo lab run promote --keep   keep its servers if it fails
+  cargo lab run 04@promote --keep
+                                 keep its servers if it fails
   cargo lab run --host local     without containers, on the installed PostgreSQL
   cargo lab run --scale 10       ten times the rows and the load
   cargo lab run --quiet          print failures only; the exit code tells the outcome")]
@@ -57,7 +58,7 @@ pub(super) enum Command {
     },
     /// Run scenarios and accept their pages as they are: write them into `snapshots`
     #[command(after_help = "Examples:
-  cargo lab accept promote                 then read: git diff snapshots/
+  cargo lab accept 04@promote              then read: git diff snapshots/
   cargo lab accept --pg 18 scenario_05     the pages of PostgreSQL 18
 
 A page holds from its version on: snapshots/README.md says when a version gets a page of its own.")]

@@ -68,7 +68,7 @@ fn must_be_known(known: &[String], names: &[String]) -> Result<()> {
 
 /// Tells whether a page belongs to a name: it has it, or it is the name of the scenario and the
 /// exercise, `04@promote`.
-fn fits(page: &str, name: &str) -> bool {
+pub(super) fn fits(page: &str, name: &str) -> bool {
     page.contains(name) || short(page) == name
 }
 

@@ -7,6 +7,7 @@ use std::process::{Output, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use super::exercises;
 use super::failure::{Failure, Result};
 use crate::settings;
 
@@ -158,9 +159,11 @@ pub(super) fn printed(output: &Output) -> String {
 
 /// Tells whether a filter chooses a test. The name of a file chooses nothing: `promote` is one
 /// test, not all that are in `promotion.rs`. A whole name, as `cargo test` prints it, includes the
-/// file and chooses its test.
+/// file and chooses its test; `04@promote` chooses this exercise alone.
 fn fits(test: &Test, filter: &str) -> bool {
-    test.page().contains(filter) || test.short_name().contains(filter) || test.name == filter
+    exercises::fits(&test.page(), filter)
+        || test.short_name().contains(filter)
+        || test.name == filter
 }
 
 /// Returns the scenarios in the list of a test program, one `name: test` a line. Unit tests of a
@@ -244,6 +247,7 @@ mod tests {
         let promote = "scenario_04_x::promote";
         assert_eq!(chosen("promote"), [promote]);
         assert_eq!(chosen("scenario_04_x@promote"), [promote]);
+        assert_eq!(chosen("04@promote"), [promote]);
         assert_eq!(chosen(promote), [promote]);
         assert_eq!(chosen("scenario_04_x::promotion::promote"), [promote]);
         assert_eq!(chosen("resolve::case_1"), ["scenario_04_x::resolve::case_1_rebuild"]);

@@ -28,7 +28,7 @@ struct Ran {
 #[test]
 fn an_exercise_that_passes_is_passed_everywhere() {
     within_deadline(async move {
-        let ran = run("timeline", None, &[])?;
+        let ran = run("04@timeline", None, &[])?;
         assert_eq!(ran.code, Some(0), "{}", ran.said);
         assert_eq!(ran.events.last(), Some(&Event::End(Ended::Passed)));
         for line in ["**Total completion:** 0/10 scenarios (0 %), 1 exercises passed", "not run"] {
@@ -58,7 +58,7 @@ fn a_page_that_differs_is_a_failure_everywhere() {
             false => ("0", "LAB_KEEP=1 keeps the servers"),
         };
         let conf = Some("wal_retrieve_retry_interval = '30ms'\n");
-        let ran = run("timeline", conf, &[("LAB_KEEP", keep)])?;
+        let ran = run("04@timeline", conf, &[("LAB_KEEP", keep)])?;
         let kept = hosts(ran.home.path());
         remove(ran.home.path())?;
         has_failed(&ran);
@@ -80,7 +80,7 @@ fn a_page_that_differs_is_a_failure_everywhere() {
 #[test]
 fn an_exercise_without_servers_is_a_failure_everywhere() {
     within_deadline(async move {
-        let ran = run("timeline", Some("shared_buffers = 'lots'\n"), &[])?;
+        let ran = run("04@timeline", Some("shared_buffers = 'lots'\n"), &[])?;
         has_failed(&ran);
         assert_eq!(hosts(ran.home.path()), Vec::<PathBuf>::new());
         assert!(ran.said.contains("LAB_KEEP=1 keeps them after a failure"), "{}", ran.said);
@@ -94,7 +94,7 @@ fn an_exercise_without_servers_is_a_failure_everywhere() {
 fn at_another_scale_no_page_is_compared() {
     within_deadline(async move {
         let conf = Some("wal_retrieve_retry_interval = '30ms'\n");
-        let ran = run("timeline", conf, &[("LAB_SCALE", "0.5")])?;
+        let ran = run("04@timeline", conf, &[("LAB_SCALE", "0.5")])?;
         assert_eq!(ran.code, Some(0), "{}", ran.said);
         assert_eq!(ran.events.last(), Some(&Event::End(Ended::Passed)));
         let Some(Event::Begin(begin)) = ran.events.first() else { panic!("{:?}", ran.events) };
@@ -110,7 +110,7 @@ fn at_another_scale_no_page_is_compared() {
 #[test]
 fn the_scale_multiplies_the_rows() {
     within_deadline(async move {
-        let ran = run("cascade", None, &[("LAB_SCALE", "0.1")])?;
+        let ran = run("07@cascade", None, &[("LAB_SCALE", "0.1")])?;
         assert_eq!(ran.code, Some(0), "{}", ran.said);
         let during = ran.events.iter().find_map(|event| match event {
             Event::Fact { name, value } if name == "orders on each server during the cut" => {

@@ -13,7 +13,7 @@ use crate::support::{Outcome, directory, lab, within_deadline};
 fn a_run_prints_its_outcome_and_leaves_a_record() {
     within_deadline(async move {
         let records = directory();
-        let ran = run(&["run", "promote"], records.path())?;
+        let ran = run(&["run", "04@promote"], records.path())?;
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(ran.status.success(), "{}{said}", String::from_utf8_lossy(&ran.stderr));
         for part in [
@@ -46,7 +46,7 @@ fn a_run_prints_its_outcome_and_leaves_a_record() {
 fn a_quiet_run_that_passes_says_nothing() {
     within_deadline(async move {
         let records = directory();
-        let ran = run(&["run", "timeline", "--quiet"], records.path())?;
+        let ran = run(&["run", "04@timeline", "--quiet"], records.path())?;
         assert_eq!((ran.status.code(), text(&ran)), (Some(0), String::new()));
         Ok(())
     });
@@ -102,7 +102,7 @@ fn a_run_that_fails_prints_the_reason() {
         let records = directory();
         let conf = records.path().join("extra.conf");
         std::fs::write(&conf, "shared_buffers = 'lots'\n")?;
-        let mut command = lab(&["run", "promote", "--quiet"]);
+        let mut command = lab(&["run", "04@promote", "--quiet"]);
         command.env("LAB_CONF", conf).env("LAB_RECORDS", records.path());
         let ran = command.output()?;
         let said = text(&ran);
