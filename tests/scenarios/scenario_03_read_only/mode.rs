@@ -89,7 +89,8 @@ fn variables(#[context] test: Context) {
 /// promote another standby for comparison.
 #[rstest]
 fn standby_signal(#[context] test: Context) {
-    let about = "A server with standby.signal is a standby; without it there are two primaries on one timeline";
+    let about = "A server with standby.signal is a standby; without it there are two primaries on one timeline \
+                 (MySQL has START REPLICA, PostgreSQL this file and primary_conninfo)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary with two standbys, one of them made with pg_basebackup -R");
         let pair = lab.start(Topology::pair().standby("standby2")).await?;

@@ -24,7 +24,8 @@ use crate::support::{Lab, scenario};
 #[rstest]
 fn split_brain(#[context] test: Context) {
     let about = "Timelines do not prevent a split brain: they make it visible, and keep the old primary \
-                 from following the new one with diverged data";
+                 from following the new one with diverged data (as with MySQL, it is for other tools to fence \
+                 the old primary)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("The standby is promoted while the primary runs; both accept a row");
         let pair = lab.start(Topology::pair()).await?;
@@ -91,7 +92,8 @@ fn split_brain(#[context] test: Context) {
 #[rstest]
 fn clean_rejoin(#[context] test: Context) {
     let about = "An old primary without WAL past the fork becomes a standby of the new one without \
-                 pg_rewind and without a rebuild";
+                 pg_rewind and without a rebuild (a MySQL replica connects in any case, and keeps what \
+                 diverged)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step(
             "The primary stops; pg_controldata shows where its last WAL record is, and the standby is \

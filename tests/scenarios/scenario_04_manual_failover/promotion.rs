@@ -94,8 +94,8 @@ fn promote(#[context] test: Context) {
 /// and read the timeline wherever it shows.
 #[rstest]
 fn timeline(#[context] test: Context) {
-    let about =
-        "A promotion starts a new timeline at the position where the standby's replay ended";
+    let about = "A promotion starts a new timeline at the position where the standby's replay ended (a GTID of \
+                 MySQL names a transaction, a timeline names a history)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair on timeline 1");
         let pair = lab.start(Topology::pair()).await?;

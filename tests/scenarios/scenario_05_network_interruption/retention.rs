@@ -30,8 +30,8 @@ const REMOVED: &str = "has already been removed";
 /// the standby's answers, and the bytes that passed; heal.
 #[rstest]
 fn with_a_slot(#[context] test: Context) {
-    let about =
-        "A link is cut: timeouts end the connection, and the slot retains the standby's WAL";
+    let about = "A link is cut: timeouts end the connection, and the slot retains the standby's WAL (afterwards \
+                 the standby connects by itself; there is nothing like MySQL's START REPLICA)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A pair with wal_sender_timeout and wal_receiver_timeout of 2 seconds");
         let pair = lab.start(impatient(Topology::pair())).await?;

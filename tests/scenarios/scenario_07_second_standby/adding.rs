@@ -117,7 +117,8 @@ fn added_under_load(#[context] test: Context) {
 /// identifiers; configure both as standbys.
 #[rstest]
 fn copy_or_dump(#[context] test: Context) {
-    let about = "A physical copy can stream from the primary; a restored dump has the same rows, but cannot";
+    let about = "A physical copy can stream from the primary; a restored dump has the same rows, but cannot (a \
+                 MySQL replica may begin with a dump)";
     scenario(&test, about, async |lab: &Lab| {
         lab.step("A primary with a shop, and machines for a copy and for a dump");
         let machine = |name: &str| Standby::new(name).deferred();
