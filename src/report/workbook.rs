@@ -2,12 +2,10 @@
 //! beside the scenarios. No exercise, fact or figure is named here, and no file is read.
 //!
 //! ```text
-//!  workbook.toml ─────────────────▶ whole ──────┐
-//!  scenario_…/workbook.toml ─▶ scenario ────────┴─▶ Workbook ─▶ the journal, its tables, its plots
-//!                                ├─ claim                 └───▶ reference: what it expects of exercises
-//!                                ├─ checklist
-//!  notebook.md ─▶ notebook ─▶ place ◀──── which of them answers a line
-//!                                └─ plots
+//!  workbook.toml ───────────▶ whole ────┐
+//!  scenario_…/workbook.toml ▶ scenario ─┼─▶ Workbook ─▶ the journal, its tables, its plots
+//!  notebook.md ─────────────▶ notebook ─┘      ├──────▶ reference: what it expects of exercises
+//!    (claim, arithmetic, checklist, plots)     └──────▶ place: which part answers a line of the notebook
 //! ```
 
 pub(crate) mod arithmetic;
