@@ -80,7 +80,7 @@ pub(super) fn opening(
         completed,
         scenarios,
         percent: completed * 100 / scenarios.max(1),
-        passed: runs.journal().filter(|run| run.passed()).count(),
+        passed: passed(runs).count(),
         progress: workbook.levels.iter().map(|level| progress(runs, level)).collect(),
         failed: failed.map(|run| (run.exercise(), run.status())).collect(),
         chapters,
@@ -100,7 +100,6 @@ pub(super) fn closing(
 ) -> askama::Result<String> {
     let missing: Vec<_> = missing(runs, workbook).collect();
     let scenarios = workbook.scenarios().count();
-    let passed = || runs.journal().filter(|run| run.passed());
     let closing = Closing {
         edge_cases: edge_cases(runs, workbook.scenarios()),
         skills: workbook.levels.iter().map(|level| skills(runs, level)).collect(),
@@ -116,11 +115,16 @@ pub(super) fn closing(
         updated: updated(runs),
         completed: scenarios - missing.len(),
         scenarios,
-        passed: passed().count(),
-        facts: passed().map(|run| run.fact_names().count()).sum(),
+        passed: passed(runs).count(),
+        facts: passed(runs).map(|run| run.fact_names().count()).sum(),
         missing,
     };
     closing.render()
+}
+
+/// Returns the runs that passed.
+fn passed(runs: &Runs) -> impl Iterator<Item = &Run> {
+    runs.journal().filter(|run| run.passed())
 }
 
 /// Returns the numbers of the scenarios that are not completed.
