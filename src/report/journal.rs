@@ -124,7 +124,7 @@ pub(super) fn closing(
 
 /// Returns the runs that passed.
 fn passed(runs: &Runs) -> impl Iterator<Item = &Run> {
-    runs.journal().filter(|run| run.passed())
+    runs.journal().filter(|one| one.passed())
 }
 
 /// Returns the numbers of the scenarios that are not completed.
