@@ -114,6 +114,40 @@ fn the_readme_shows_a_real_page() {
     assert_eq!(shown, page);
 }
 
+/// Every sabotage names a place that is there, once, and replaces whole expressions or statements: else the copy
+/// with all of them would not build, which only a run of them would show.
+#[test]
+fn every_sabotage_replaces_code_that_is_there() {
+    let folder = root().join("tests/sabotage/table");
+    let tables = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let tables = tables.flatten().map(|entry| read(&entry.path()));
+    let mut seen = 0;
+    for table in tables {
+        let table: toml::Table = table.parse().unwrap_or_else(|error| panic!("{error}"));
+        let sabotages = table.get("sabotage").and_then(toml::Value::as_array);
+        for sabotage in sabotages.unwrap_or_else(|| panic!("no sabotage in a table")) {
+            let text =
+                |key: &str| sabotage.get(key).and_then(toml::Value::as_str).unwrap_or_default();
+            let [name, file, old] = ["name", "file", "old"].map(text);
+            assert_eq!(
+                read(&root().join(file)).matches(old).count(),
+                1,
+                "{name}: {old:?} in {file}"
+            );
+            let is_whole =
+                |code: &str| syn::parse_str::<syn::Block>(&format!("{{ {code} }}")).is_ok();
+            for code in [old, text("new")] {
+                assert!(
+                    !file.ends_with(".rs") || is_whole(code),
+                    "{name}: {code:?} is no whole code"
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
