@@ -26,7 +26,7 @@ fn conflicts(#[context] test: Context) {
         );
         let pair = lab.start(no_delay()).await?;
         let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
-        let (reader, watcher) = (standby.session().await?, standby.session().await?);
+        let watcher = standby.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(1000)").await?;
         pair.wait_for_catchup("standby1").await?;
@@ -36,7 +36,7 @@ fn conflicts(#[context] test: Context) {
             writer.run("DELETE FROM users WHERE id % 3 = 0").await?;
             writer.run("VACUUM users").await
         };
-        let cancelled = cancelled_by(&reader, &watcher, vacuum).await?;
+        let cancelled = cancelled_by(standby, &watcher, vacuum).await?;
         let code = lab.must_be("SQLSTATE of the query", cancelled.sqlstate(), "40001");
         lab.fact("error of the query", &cancelled);
         let counted = wait_for_conflict(&watcher, Conflict::Snapshot).await?;
@@ -51,6 +51,8 @@ fn conflicts(#[context] test: Context) {
         );
         watcher.run("ALTER SYSTEM SET hot_standby_feedback = on").await?;
         watcher.run("SELECT pg_reload_conf()").await?;
+        pair.wait_for_catchup("standby1").await?;
+        let reader = standby.session().await?;
         reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
         let before = lab.must_be("users in the transaction", reader.count(USERS).await?, 667_u64);
         let xmin = wait_for_xmin(&writer).await?;
@@ -90,7 +92,6 @@ fn conflicts_despite_feedback(#[context] test: Context) {
         let pair = lab.start(no_delay().set("hot_standby_feedback", "on")).await?;
         let (writer, standby) = (pair.primary().session().await?, pair.standby()?);
         let (holder, watcher) = (standby.session().await?, standby.session().await?);
-        let reader = standby.session().await?;
         writer.run_file("fixtures/sql/shop.sql").await?;
         writer.run("SELECT insert_bulk_users(1000)").await?;
         pair.wait_for_catchup("standby1").await?;
@@ -120,7 +121,7 @@ fn conflicts_despite_feedback(#[context] test: Context) {
             wait_for_current_feedback(&writer).await?;
             writer.run("VACUUM users").await
         };
-        let cancelled = cancelled_by(&reader, &watcher, vacuum).await?;
+        let cancelled = cancelled_by(standby, &watcher, vacuum).await?;
         let code = lab.must_be("SQLSTATE of the query", cancelled.sqlstate(), "40001");
         let lock = lab.fact("error of the query", &cancelled);
         let counted = wait_for_conflict(&watcher, Conflict::Lock).await?;
@@ -129,6 +130,8 @@ fn conflicts_despite_feedback(#[context] test: Context) {
 
         lab.step("Lock, with max_standby_streaming_delay = -1: replay waits for the query");
         standby.set("max_standby_streaming_delay", "-1").await?;
+        pair.wait_for_catchup("standby1").await?;
+        let reader = standby.session().await?;
         let alter = async {
             wait_for_sleeper(&watcher).await?;
             writer.run("ALTER TABLE users ADD COLUMN note text").await?;

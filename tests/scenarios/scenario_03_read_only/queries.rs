@@ -2,7 +2,7 @@
 //! decides whether a query should be cancelled.
 
 use replication_lab::wait::{PATIENCE, Seen, until};
-use replication_lab::{Result, ServerMessage, Session};
+use replication_lab::{Node, Result, ServerMessage, Session};
 
 /// Reads the table and then sleeps: the snapshot and the lock on the table stay.
 pub(super) const SLEEP: &str = "SELECT count(*), pg_sleep(600) FROM users";
@@ -25,12 +25,15 @@ impl Conflict {
     }
 }
 
-/// Runs a query that lasts on the standby, acts once it runs, and returns the error that ended it.
+/// Runs a query that lasts on the standby, acts once it runs, and returns the error that ended it. The query has
+/// a session of its own: the startup process may signal a conflict again when its query has ended, and then the
+/// session ends, too.
 pub(super) async fn cancelled_by(
-    reader: &Session,
+    standby: &Node,
     watcher: &Session,
     act: impl Future<Output = Result<()>>,
 ) -> Result<ServerMessage> {
+    let reader = standby.session().await?;
     let act = async {
         wait_for_sleeper(watcher).await?;
         act.await
