@@ -166,9 +166,7 @@ impl Session {
     /// PostgreSQL refuses the query, the result has no row, or the connection is lost.
     pub async fn text(&self, sql: &str) -> Result<String> {
         self.note(sql);
-        let answer = self.client.simple_query(sql).await;
-        let answer = answer.map_err(|source| self.failed(sql, source))?;
-        let value = answer.into_iter().find_map(|message| match message {
+        let value = self.messages(sql).await?.into_iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
             _ => None,
         });
@@ -227,16 +225,12 @@ impl Session {
         run.map_err(|source| Error::sql(act, source).on(&self.name))
     }
 
-    /// Runs statements as [`run`](Self::run) does, unrecorded.
-    /// Runs statements as psql does, and returns their rows as text.
-    #[cfg(feature = "cli")]
-    pub(crate) async fn messages(
-        &self,
-        sql: &str,
-    ) -> Result<Vec<tokio_postgres::SimpleQueryMessage>> {
+    /// Runs statements as psql does, unrecorded, and returns their rows as text.
+    pub(crate) async fn messages(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
         self.client.simple_query(sql).await.map_err(|source| self.failed(sql, source))
     }
 
+    /// Runs statements as [`run`](Self::run) does, unrecorded.
     pub(crate) async fn run_unrecorded(&self, sql: &str) -> Result<()> {
         self.client.batch_execute(sql).await.map_err(|source| self.failed(sql, source))
     }

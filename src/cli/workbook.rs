@@ -4,14 +4,15 @@
 use crate::error::Result;
 use crate::report::Workbook;
 
-/// The files below `tests/scenarios`, with their text.
-macro_rules! parts {
-    ($($file:literal),+ $(,)?) => {
-        [$(($file, include_str!(concat!("../../tests/scenarios/", $file)))),+]
+/// Files below a directory, with their text.
+macro_rules! texts {
+    ($directory:literal: $($file:literal),+ $(,)?) => {
+        [$(($file, include_str!(concat!($directory, $file)))),+]
     };
 }
 
-const PARTS: [(&str, &str); 12] = parts![
+/// The files of the workbook, by their path below `tests/scenarios`.
+const PARTS: [(&str, &str); 12] = texts!["../../tests/scenarios/":
     "notebook.md",
     "workbook.toml",
     "scenario_01_replication_lag/workbook.toml",
@@ -26,14 +27,8 @@ const PARTS: [(&str, &str); 12] = parts![
     "scenario_10_disaster_recovery_drill/workbook.toml",
 ];
 
-/// The files that exercises run, by their path in the repository, with their text.
-macro_rules! files {
-    ($($file:literal),+ $(,)?) => {
-        [$(($file, include_str!(concat!("../../", $file)))),+]
-    };
-}
-
-const FILES: [(&str, &str); 11] = files![
+/// The files that exercises run, by their path in the repository.
+const FILES: [(&str, &str); 11] = texts!["../../":
     "fixtures/sql/shop.sql",
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/drift_old.sql",

@@ -111,9 +111,7 @@ impl HaProxy {
         let line = "umask 077; printf %s \"$CHECK\" >check; printf %s \"$PASSFILE\" >passfile; \
                     chmod u+x check";
         proxy.run(line, &[check, passfile]).await?;
-        let conf = configuration(cluster);
-        let conf = Variable::new("CONF", &conf.value, &conf.shown);
-        proxy.run("printf %s \"$CONF\" >haproxy.cfg", &[conf]).await?;
+        proxy.run("printf %s \"$CONF\" >haproxy.cfg", &[configuration(cluster)]).await?;
         proxy.0.start("haproxy -f haproxy.cfg", &[]).await?;
         proxy
             .0
