@@ -11,7 +11,7 @@
 //!                check    is replication healthy on any server? (check/)
 //!                doctor   what this machine offers
 //!                clean    takes away what dead processes left
-//!   failure: what the program could not do
+//!   failure: what the program could not do; typed: the program's name as people type it
 //! ```
 
 mod arguments;
@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod suite;
 mod summary;
+mod typed;
 mod up;
 mod view;
 mod workbook;
@@ -46,7 +47,7 @@ pub fn main() -> ExitCode {
         Err(error) => return not_understood(&error),
     };
     on_runtime(run_command(arguments)).unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "lab: {error}");
+        let _ = writeln!(std::io::stderr(), "lab: {}", typed::as_here(&error));
         ExitCode::FAILURE
     })
 }
@@ -59,10 +60,15 @@ fn not_understood(error: &clap::Error) -> ExitCode {
         (true, true) => check::UNKNOWN,
         (true, false) => 2,
     };
-    let _ = match code {
+    let plain = typed::as_here(&error.render().to_string());
+    let styled = typed::as_here(&error.render().ansi().to_string());
+    let _ = match (code, error.use_stderr()) {
         // A monitoring system reads standard output only.
-        check::UNKNOWN => write!(std::io::stdout(), "{}", error.render()),
-        _ => error.print(),
+        (check::UNKNOWN, _) => write!(std::io::stdout(), "{plain}"),
+        (_, true) if console::colors_enabled_stderr() => write!(std::io::stderr(), "{styled}"),
+        (_, true) => write!(std::io::stderr(), "{plain}"),
+        (_, false) if console::colors_enabled() => write!(std::io::stdout(), "{styled}"),
+        (_, false) => write!(std::io::stdout(), "{plain}"),
     };
     ExitCode::from(code)
 }

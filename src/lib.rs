@@ -93,6 +93,8 @@ mod cluster;
 pub mod conf;
 pub mod drift;
 mod error;
+#[cfg(feature = "cli")]
+mod files;
 pub mod health;
 mod host;
 mod link;

@@ -2,7 +2,7 @@
 //! understood is an error that lists the allowed values; it never becomes a silent default.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -28,7 +28,8 @@ pub struct Settings {
     pub keep: bool,
     /// `LAB_SCALE`: multiplies row counts and load durations.
     pub scale: f64,
-    /// `LAB_RECORDS`: the directory that records are written to.
+    /// `LAB_RECORDS`: the directory that records are written to; by default `target/lab` of the Rust
+    /// package around the current directory, or `lab-records` where there is no package.
     pub records: PathBuf,
     /// `LAB_CONF`: a file of extra lines for every node's configuration.
     pub conf: Option<PathBuf>,
@@ -74,7 +75,7 @@ impl Default for Settings {
             dir: std::env::temp_dir(),
             keep: false,
             scale: 1.0,
-            records: PathBuf::from("target/lab"),
+            records: default_records(&std::env::current_dir().unwrap_or_default()),
             conf: None,
             relay_address: None,
             driver: Driver::Cargo,
@@ -129,6 +130,16 @@ impl Settings {
             driver: parse(given("LAB_DRIVER"), "LAB_DRIVER", "cargo, lab, person", driver)?
                 .unwrap_or(default.driver),
         })
+    }
+}
+
+/// Returns where records are written by default, from a current directory.
+fn default_records(current: &Path) -> PathBuf {
+    let package = current.ancestors().find(|above| above.join("Cargo.toml").is_file());
+    match package {
+        Some(root) if root == current => PathBuf::from("target/lab"),
+        Some(root) => root.join("target/lab"),
+        None => PathBuf::from("lab-records"),
     }
 }
 
@@ -227,6 +238,12 @@ pub(crate) fn for_docker() -> impl Iterator<Item = (&'static str, OsString)> {
         .filter_map(|name| Some((name, environment(name)?)))
 }
 
+/// Tells whether cargo runs this program.
+#[cfg(feature = "cli")]
+pub(crate) fn is_run_by_cargo() -> bool {
+    environment("CARGO").is_some()
+}
+
 /// Returns the names of cargo's variables of the running program. A cargo that is started from this
 /// program must not inherit them: build scripts would run again at every switch.
 #[cfg(feature = "cli")]
@@ -285,6 +302,17 @@ mod tests {
 
     fn with(name: &'static str, value: &'static str) -> Result<Settings> {
         Settings::read(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn records_are_below_the_target_directory_of_a_package_only() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("src");
+        std::fs::create_dir(&below).unwrap();
+        assert_eq!(default_records(&below), PathBuf::from("lab-records"));
+        std::fs::write(root.path().join("Cargo.toml"), "").unwrap();
+        assert_eq!(default_records(root.path()), PathBuf::from("target/lab"));
+        assert_eq!(default_records(&below), root.path().join("target/lab"));
     }
 
     #[test]

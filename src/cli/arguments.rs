@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::check::options as check;
+use super::failure::Result;
 use super::location::Location;
 use super::up::shape::Shape;
+use crate::settings::Settings;
+use crate::version::Version;
 
 /// PostgreSQL streaming replication, proven by tests.
 #[derive(Debug, Parser)]
@@ -19,7 +22,7 @@ use super::up::shape::Shape;
   cargo lab --install            install PostgreSQL first, where nothing can run it
   cargo lab run scenario_04      one of them
   cargo lab run 04 --pause       step by step, with psql lines to inspect the servers
-  cargo lab run --host local --pg 17
+  cargo lab run --pg 13,15,17    on several versions, one after the other
   cargo lab list                 what there is to run
   cargo lab show 04@promote      what PostgreSQL did in one of them
   cargo lab report               render the report of recorded runs again
@@ -48,6 +51,10 @@ pub(super) enum Command {
   cargo lab run 04@promote --keep
                                  keep its servers if it fails
   cargo lab run --host local     without containers, on the installed PostgreSQL
+  cargo lab run --pg 13,15,17    on these versions, one after the other
+  cargo lab run --pg all         on every host and version that this machine has
+  cargo lab run --image registry.example/postgres:17
+                                 does this image do what the accepted pages say?
   cargo lab run --scale 10       ten times the rows and the load
   cargo lab run --quiet          print failures only; the exit code tells the outcome")]
     Run {
@@ -177,7 +184,7 @@ pub(super) struct Options {
     pub(super) install: bool,
     /// Tells whether the pages of this run are accepted as they are (`lab accept`).
     #[arg(skip)]
-    accept: bool,
+    pub(super) accept: bool,
 }
 
 impl Options {
@@ -187,8 +194,33 @@ impl Options {
         Self { location, scale, keep, pause, quiet, install, accept: true }
     }
 
+    /// Returns the settings that these options stand for, once for each version in `--pg`. `all` stands
+    /// for every version in `everywhere`, which is called only then.
+    pub(super) async fn environments(
+        &self,
+        everywhere: impl AsyncFnOnce(&Settings) -> Vec<(&'static str, Version)>,
+    ) -> Result<Vec<Environment>> {
+        let mut all = self.environment();
+        let Some(at) = all.iter().position(|(name, _)| *name == "LAB_PG") else {
+            return Ok(vec![all]);
+        };
+        let (_, asked) = all.remove(at);
+        let places: Vec<Environment> = match asked.as_str() {
+            "all" => {
+                let found = everywhere(&Settings::from_env_with(&all)?).await;
+                let place = |(host, version): (&str, Version)| {
+                    vec![("LAB_HOST", host.to_owned()), ("LAB_PG", version.to_string())]
+                };
+                found.into_iter().map(place).collect()
+            }
+            list => list.split(',').map(|one| vec![("LAB_PG", one.trim().to_owned())]).collect(),
+        };
+        // Of two values of a setting the first one counts.
+        Ok(places.into_iter().map(|place| [place, all.clone()].concat()).collect())
+    }
+
     /// Returns the settings that these options stand for.
-    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+    fn environment(&self) -> Environment {
         let given = [
             ("LAB_SCALE", self.scale.clone()),
             ("LAB_KEEP", self.keep.then(|| "1".to_owned())),
@@ -199,6 +231,9 @@ impl Options {
         self.location.environment().into_iter().chain(given).collect()
     }
 }
+
+/// Settings as variables of the environment.
+pub(super) type Environment = Vec<(&'static str, String)>;
 
 #[cfg(test)]
 mod tests {
@@ -216,6 +251,37 @@ mod tests {
             }
         }
         words
+    }
+
+    /// Returns the versions and hosts of a run, as `LAB_HOST LAB_PG`, from its arguments.
+    async fn places(line: &str) -> Vec<String> {
+        let Some(Command::Run { options, .. }) =
+            Arguments::try_parse_from(words(line)).unwrap().command
+        else {
+            panic!("{line} is no run");
+        };
+        let found = async |_: &Settings| {
+            vec![("container", "13".parse().unwrap()), ("local", "15.3".parse().unwrap())]
+        };
+        let value = |environment: &Environment, asked: &str| {
+            let found = environment.iter().find(|(name, _)| *name == asked);
+            found.map_or("-".to_owned(), |(_, value)| value.clone())
+        };
+        let environments = options.environments(found).await.unwrap();
+        let place = |one: &Environment| {
+            assert_eq!(value(one, "LAB_DRIVER"), "lab");
+            format!("{} {}", value(one, "LAB_HOST"), value(one, "LAB_PG"))
+        };
+        environments.iter().map(place).collect()
+    }
+
+    #[tokio::test]
+    async fn a_run_has_a_place_for_each_version() {
+        assert_eq!(places("lab run").await, ["- -"]);
+        assert_eq!(places("lab run --pg 17 --host local").await, ["local 17"]);
+        let three = ["container 13", "container 17.4", "container 19rc1"];
+        assert_eq!(places("lab run --host container --pg '13, 17.4,19rc1'").await, three);
+        assert_eq!(places("lab run --pg all").await, ["container 13", "local 15.3"]);
     }
 
     #[test]

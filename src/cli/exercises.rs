@@ -2,16 +2,14 @@
 //! and whether a name that was typed belongs to one of them. The names come from the workbook.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::failure::{Failure, Result};
 use super::nearest::nearest;
 use super::workbook;
+use crate::files;
+use crate::record::page;
 use crate::report::Workbook;
-
-/// The folder of the accepted pages.
-const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots");
 
 /// Prints every scenario with its exercises, and what each of them shows.
 pub(super) fn list() -> Result<ExitCode> {
@@ -20,8 +18,7 @@ pub(super) fn list() -> Result<ExitCode> {
     for (scenario, title, exercises) in workbook.contents() {
         let _ = writeln!(out, "{} {title}", number(scenario));
         for exercise in exercises {
-            let page = std::fs::read_to_string(newest(Path::new(PAGES), &exercise, u16::MAX));
-            let about = page.as_deref().map(about).unwrap_or_default();
+            let about = accepted(&exercise, u16::MAX).as_deref().map(about).unwrap_or_default();
             let name = exercise.split_once('@').map_or(&*exercise, |(_, name)| name);
             let _ = writeln!(out, "  {name:<32} {about}");
         }
@@ -37,10 +34,13 @@ pub(super) fn show(names: &[String], major: Option<u16>) -> Result<ExitCode> {
     must_be_known(&known, names)?;
     let mut out = std::io::stdout();
     for page in known.iter().filter(|page| names.iter().any(|name| fits(page, name))) {
-        let path = newest(Path::new(PAGES), page, major.unwrap_or(u16::MAX));
-        let text = std::fs::read_to_string(&path).map_err(|source| {
-            let act = format!("reading the page {}", path.display());
-            Failure::io(act, source, "run lab in a checkout of replication-lab")
+        let text = accepted(page, major.unwrap_or(u16::MAX)).ok_or_else(|| {
+            let act = format!("reading the accepted page of {page}");
+            Failure::found(
+                act,
+                "no such file",
+                "cargo lab run, which shows what there is to accept",
+            )
         })?;
         let _ = writeln!(out, "{}", without_head(&text));
     }
@@ -94,15 +94,9 @@ fn pages(workbook: &Workbook) -> Vec<String> {
     workbook.contents().flat_map(|(_, _, exercises)| exercises).collect()
 }
 
-/// Returns the file of a page that holds for a major version: the one of the largest number that is
-/// not above it, or the one without a number.
-fn newest(folder: &Path, page: &str, major: u16) -> PathBuf {
-    let versions = (13..=major.min(99)).rev().map(|from| format!("{page}.pg{from}.snap"));
-    let files = versions.map(|name| folder.join(name));
-    files
-        .into_iter()
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| folder.join(format!("{page}.snap")))
+/// Returns the accepted page that holds for a major version; none where there is none.
+fn accepted(exercise: &str, major: u16) -> Option<String> {
+    files::page(&(page::since(files::page_names(), exercise, major) + ".snap"))
 }
 
 /// Returns a page without the head that the snapshot library writes.
@@ -152,27 +146,6 @@ mod tests {
         assert!(refused("failver").contains("the nearest: failover"), "{}", refused("failver"));
         assert!(refused("05").contains("the nearest: 01, 04"), "{}", refused("05"));
         assert!(!refused("xyzzy").contains("nearest"), "{}", refused("xyzzy"));
-    }
-
-    #[test]
-    fn the_page_of_a_version_is_the_newest_that_is_not_above_it() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["x@a.snap", "x@a.pg15.snap", "x@a.pg18.snap"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let name = |major| newest(folder.path(), "x@a", major).file_name().unwrap().to_owned();
-        let chosen = [13, 14, 15, 17, 18, u16::MAX].map(name);
-        assert_eq!(
-            chosen.map(|name| name.to_string_lossy().into_owned()),
-            [
-                "x@a.snap",
-                "x@a.snap",
-                "x@a.pg15.snap",
-                "x@a.pg15.snap",
-                "x@a.pg18.snap",
-                "x@a.pg18.snap"
-            ]
-        );
     }
 
     #[test]

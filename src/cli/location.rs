@@ -9,17 +9,24 @@ pub(super) struct Location {
     /// Host on which the nodes run (`LAB_HOST`)
     #[arg(long, value_enum)]
     host: Option<Host>,
-    /// Major version of PostgreSQL (`LAB_PG`)
-    #[arg(long, value_name = "MAJOR")]
+    /// Version of PostgreSQL (`LAB_PG`)
+    #[arg(long, value_name = "VERSION")]
     pg: Option<String>,
+    /// Container image with PostgreSQL's programs (`LAB_IMAGE`)
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
 }
 
 impl Location {
     /// Returns the settings that the arguments stand for.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let host = self.host.and_then(|host| host.to_possible_value());
-        let host = host.map(|host| ("LAB_HOST", host.get_name().to_owned()));
-        host.into_iter().chain(self.pg.clone().map(|pg| ("LAB_PG", pg))).collect()
+        let given = [
+            ("LAB_HOST", host.map(|host| host.get_name().to_owned())),
+            ("LAB_PG", self.pg.clone()),
+            ("LAB_IMAGE", self.image.clone()),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Child;
 
-use super::arguments::Options;
+use super::arguments::{Environment, Options};
 use super::failure::{Failure, Result};
 use super::suite::{Suite, Test, printed};
-use super::summary::{Ended, Outcome, counted, figures_in, skipped_in, table};
+use super::summary::{Ended, Outcome, counted, figures_in, skipped_in, table, verdicts};
 use super::view::View;
 use super::{exercises, install, report};
 use crate::record::{self, Entry, Event};
 use crate::settings::Driver;
 use crate::settings::Settings;
-use crate::site::Site;
+use crate::site::{Site, survey};
 
 /// The interval at which the record of a running scenario is read.
 const STEP: Duration = Duration::from_millis(100);
@@ -27,11 +27,40 @@ const STEP: Duration = Duration::from_millis(100);
 /// The exit code that a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// Runs the scenarios with one of `filters` in their name.
+/// A place to run at, and the settings that lead to it.
+struct Place {
+    site: Site,
+    given: Environment,
+}
+
+impl Place {
+    /// Returns its name in the summary, such as `container 17`.
+    fn name(&self) -> String {
+        format!("{} {}", self.site.kind(), self.site.version())
+    }
+
+    /// Fixes the choice for the whole run: the tests must not choose again. They run in another
+    /// directory, so paths are absolute.
+    fn environment(&self) -> Environment {
+        let (site, settings) = (&self.site, self.site.settings());
+        let chosen = [("LAB_HOST", site.kind().to_owned()), ("LAB_PG", site.version().to_string())];
+        let paths = [
+            ("LAB_RECORDS", Some(&settings.records)),
+            ("LAB_CONF", settings.conf.as_ref()),
+            ("LAB_PG_BIN", settings.bin.as_ref()),
+            ("LAB_DIR", Some(&settings.dir)),
+        ];
+        let paths = paths.into_iter().filter_map(|(name, path)| {
+            let path = std::path::absolute(path?).ok()?;
+            Some((name, path.display().to_string()))
+        });
+        self.given.iter().cloned().chain(chosen).chain(paths).collect()
+    }
+}
+
+/// Runs the scenarios with one of `filters` in their name, on each version that the options name.
 pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCode> {
     exercises::must_be_there(filters)?;
-    let given = options.environment();
-    let settings = Settings::from_env_with(&given)?;
     if options.pause && !std::io::stdin().is_terminal() {
         let there = "standard input, which is not a terminal";
         return Err(Failure::found(
@@ -40,9 +69,15 @@ pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCod
             "run it in a terminal, or without --pause",
         ));
     }
+    let environments = options.environments(survey::everywhere).await?;
+    let Some(first) = environments.first() else {
+        let act = "looking for every PostgreSQL of this machine (--pg all)";
+        return Err(Failure::found(act, "none", "cargo lab --install installs one"));
+    };
+    let settings = Settings::from_env_with(first)?;
     let view = View::new(options.quiet, options.pause);
     let outcomes = Mutex::default();
-    let work = run_in(filters, options.install, &settings, &given, &view, &outcomes);
+    let work = run_everywhere(filters, options, &environments, &view, &outcomes);
     let done = tokio::select! {
         done = work => Some(done),
         _ = tokio::signal::ctrl_c() => None,
@@ -65,28 +100,42 @@ pub(super) async fn run(filters: &[String], options: &Options) -> Result<ExitCod
     }
 }
 
-async fn run_in(
+/// Chooses all places before anything is built or run: a version that is not there is an error then.
+async fn run_everywhere(
     filters: &[String],
-    install: bool,
-    settings: &Settings,
-    given: &[(&'static str, String)],
+    options: &Options,
+    environments: &[Environment],
     view: &View,
     outcomes: &Mutex<Vec<Outcome>>,
 ) -> Result<()> {
     view.preparing("choosing where to run");
-    let chosen = install::choose(settings, install, view).await?;
-    if !matches!(view, View::Quiet) {
-        view.say(&chosen.announcement());
+    let mut places = Vec::new();
+    for given in environments {
+        let settings = Settings::from_env_with(given)?;
+        let site = install::choose(&settings, options.install, view).await?;
+        if !matches!(view, View::Quiet) {
+            view.say(&site.announcement());
+        }
+        places.push(Place { site, given: given.clone() });
     }
-    let suite = Suite::build(|line| view.preparing(line)).await?;
+    let suite = Suite::find(|line| view.preparing(line)).await?;
+    if options.accept && !suite.is_checkout() {
+        let there = "the scenarios that were installed with lab, whose pages are in the program";
+        let remedy = "accept pages in a checkout of replication-lab";
+        return Err(Failure::found("accepting pages", there, remedy));
+    }
     let tests = suite.scenarios(filters).await?;
-    view.preparing("creating the template that servers start from");
-    chosen.prepare().await?;
-    view.begins(tests.len());
-    let environment = environment(&chosen, given);
-    for test in tests {
-        let outcome = run_one(&suite, &test, &chosen, &environment, view).await?;
-        outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+    view.begins(tests.len() * places.len());
+    for place in &places {
+        view.preparing("creating the template that servers start from");
+        place.site.prepare().await?;
+        if places.len() > 1 {
+            view.reaches(&place.name());
+        }
+        for test in &tests {
+            let outcome = run_one(&suite, test, place, view).await?;
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+        }
     }
     Ok(())
 }
@@ -95,30 +144,20 @@ fn taken(outcomes: &Mutex<Vec<Outcome>>) -> Vec<Outcome> {
     std::mem::take(&mut outcomes.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Fixes the choice for the whole run: the tests must not choose again.
-fn environment(site: &Site, given: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
-    let chosen = [("LAB_HOST", site.kind().to_owned()), ("LAB_PG", site.version().to_string())];
-    given.iter().cloned().chain(chosen).collect()
-}
-
-async fn run_one(
-    suite: &Suite,
-    test: &Test,
-    chosen: &Site,
-    environment: &[(&'static str, String)],
-    view: &View,
-) -> Result<Outcome> {
+async fn run_one(suite: &Suite, test: &Test, place: &Place, view: &View) -> Result<Outcome> {
+    let Place { site: chosen, .. } = place;
     let name = record::file_name(&test.page(), chosen.version().major(), chosen.kind());
-    let path = suite.root().join(&chosen.settings().records).join(name);
+    let path = chosen.settings().records.join(name);
     // A record of an earlier run must not be read as this run's.
     let _ = std::fs::remove_file(&path);
     let scenario = test.page().replace('@', ": ").replace('_', " ");
     view.starts(&scenario);
     let started = Instant::now();
+    let environment = place.environment();
     let output = match chosen.settings().driver {
-        Driver::Person => suite.start_in_the_open(test, environment)?.wait_with_output().await,
+        Driver::Person => suite.start_in_the_open(test, &environment)?.wait_with_output().await,
         Driver::Lab | Driver::Cargo => {
-            watched(suite.start(test, environment)?, &path, &scenario, view).await
+            watched(suite.start(test, &environment)?, &path, &scenario, view).await
         }
     };
     let output = output
@@ -133,7 +172,8 @@ async fn run_one(
     };
     let output = printed(&output);
     view.ended(&scenario, took, &ended, Some(output.as_str()).filter(|_| !passed));
-    Ok(Outcome { scenario, ended, took, figures: figures_in(&record), record: path })
+    let (place, figures) = (place.name(), figures_in(&record));
+    Ok(Outcome { place, scenario, ended, took, figures, record: path })
 }
 
 /// Waits for the end of a test and shows its steps meanwhile. The test's input is held until then,
@@ -198,6 +238,10 @@ fn conclude(outcomes: &[Outcome], settings: &Settings, quiet: bool) -> ExitCode 
         let records = settings.records.display();
         let mut out = std::io::stdout();
         let _ = writeln!(out, "\n{}\n", table(outcomes));
+        #[expect(clippy::float_cmp, reason = "it is the default, or was set")]
+        if settings.scale == 1.0 {
+            let _ = writeln!(out, "{}", verdicts(outcomes));
+        }
         let _ = writeln!(out, "{}; records in {records}", counted(outcomes));
     }
     let records = outcomes.first().and_then(|outcome| outcome.record.parent());

@@ -1,21 +1,28 @@
-//! The scenarios as a test program: built by cargo, listed, and run one test at a time in a process
-//! of its own. No scenario is named here, and the output of none is parsed.
+//! The scenarios as a program that runs one exercise at a time, each in a process of its own. In a
+//! checkout it is the test program, which cargo builds; elsewhere it is the program `lab-scenarios`
+//! beside this one. No scenario is named here, and the output of none is parsed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::exercises;
 use super::failure::{Failure, Result};
-use crate::settings;
+use crate::{files, settings};
 
-/// The test program, and the directory in which it runs.
+/// The program, and the directory in which it runs: it has the accepted pages in it.
 pub(super) struct Suite {
     program: PathBuf,
     root: PathBuf,
+    /// The directory outside of a checkout: it is removed with the suite.
+    unpacked: Option<TempDir>,
 }
+
+/// The program with the scenarios, beside `lab`.
+const SCENARIOS: &str = "lab-scenarios";
 
 /// A test of the test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +64,52 @@ impl Test {
 }
 
 impl Suite {
-    /// Builds the test program; `tell` is called with each crate that is compiled.
-    pub(super) async fn build(tell: impl Fn(&str)) -> Result<Self> {
+    /// Returns the scenarios of the checkout around the current directory, or else those that were
+    /// installed with this program. `tell` is called with each crate that cargo compiles.
+    pub(super) async fn find(tell: impl Fn(&str)) -> Result<Self> {
+        match checkout(&std::env::current_dir().unwrap_or_default()) {
+            Some(root) => Self::build(&root, tell).await,
+            None => Self::installed(),
+        }
+    }
+
+    /// Tells whether its pages are those of a checkout, in which a person may accept others.
+    pub(super) fn is_checkout(&self) -> bool {
+        self.unpacked.is_none()
+    }
+
+    fn installed() -> Result<Self> {
+        let act = "looking for the scenarios outside of a checkout of replication-lab";
+        let remedy = "install both programs again: cargo install replication-lab";
+        let this = std::env::current_exe().map_err(|source| Failure::io(act, source, remedy))?;
+        let program = this.with_file_name(SCENARIOS);
+        if !program.is_file() {
+            let found = format!("no program {}", program.display());
+            return Err(Failure::found(act, found, remedy));
+        }
+        let unpacked = tempfile::Builder::new().prefix("lab-pages-").tempdir();
+        let unpacked = unpacked.and_then(|directory| {
+            files::unpack(directory.path())?;
+            Ok(directory)
+        });
+        let unpacked = unpacked.map_err(|source| {
+            let act = "unpacking the accepted pages";
+            Failure::io(act, source, "set TMPDIR to a directory that you can write to")
+        })?;
+        Ok(Self { program, root: unpacked.path().to_owned(), unpacked: Some(unpacked) })
+    }
+
+    async fn build(root: &Path, tell: impl Fn(&str)) -> Result<Self> {
         let act = "building the scenarios";
         let mut cargo = program("cargo");
+        cargo.current_dir(root);
         cargo.args(["test", "--test", "scenarios", "--no-run", "--message-format=json"]);
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut cargo = cargo.kill_on_drop(true).spawn().map_err(|source| {
             Failure::io(
                 act,
                 source,
-                "run cargo lab in a checkout of replication-lab, with cargo in PATH",
+                "add cargo to PATH, or run lab outside of this checkout of replication-lab",
             )
         })?;
         let (out, err) = (cargo.stdout.take(), cargo.stderr.take());
@@ -75,7 +117,7 @@ impl Suite {
         let status = cargo.wait().await;
         match (status.is_ok_and(|status| status.success()), built(&messages)) {
             (true, Some(suite)) => Ok(suite),
-            _ => Err(Failure::found(act, said, "run cargo lab in a checkout of replication-lab")),
+            _ => Err(Failure::found(act, said, "run cargo test --no-run, which shows the error")),
         }
     }
 
@@ -113,11 +155,6 @@ impl Suite {
         Ok(all.into_iter().filter(chosen).collect())
     }
 
-    /// Returns the checkout that it was built from.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Starts one test. Its output is captured and its standard input held: the end of the input
     /// ends it.
     pub(super) fn start(&self, test: &Test, environment: &[(&str, String)]) -> Result<Child> {
@@ -138,6 +175,8 @@ impl Suite {
 
     fn spawn(&self, mut command: Command, environment: &[(&str, String)]) -> Result<Child> {
         command.env("INSTA_UPDATE", "no").env("INSTA_FORCE_PASS", "0");
+        // insta would ask cargo for it, which is slow, and needs cargo.
+        command.env("INSTA_WORKSPACE_ROOT", &self.root);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.spawn().map_err(|source| {
             let act = format!("running {}", self.program.display());
@@ -176,6 +215,16 @@ fn scenarios_in(list: &str) -> impl Iterator<Item = Test> {
     scenarios.map(|name| Test { name: name.to_owned() })
 }
 
+/// Returns the checkout of this project that contains a directory; none where the directory is outside
+/// of one, or in a package of another name.
+fn checkout(directory: &Path) -> Option<PathBuf> {
+    let root = directory.ancestors().find(|above| above.join("Cargo.toml").is_file())?;
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok()?;
+    let manifest: toml::Table = manifest.parse().ok()?;
+    let name = manifest.get("package")?.get("name")?.as_str()?;
+    (name == env!("CARGO_PKG_NAME")).then(|| root.to_owned())
+}
+
 /// Returns the test program from cargo's messages, one JSON object a line.
 fn built(messages: &str) -> Option<Suite> {
     messages.lines().find_map(|line| {
@@ -183,7 +232,7 @@ fn built(messages: &str) -> Option<Suite> {
         let is_ours = message.pointer("/target/name")? == "scenarios";
         let program = message.get("executable")?.as_str().filter(|_| is_ours)?;
         let root = Path::new(message.get("manifest_path")?.as_str()?).parent()?;
-        Some(Suite { program: program.into(), root: root.to_owned() })
+        Some(Suite { program: program.into(), root: root.to_owned(), unpacked: None })
     })
 }
 
@@ -253,6 +302,22 @@ mod tests {
         assert_eq!(chosen("resolve::case_1"), ["scenario_04_x::resolve::case_1_rebuild"]);
         assert_eq!(chosen("04").len(), 3);
         assert!(chosen("promotion").is_empty() && chosen("split_brain").is_empty());
+    }
+
+    #[test]
+    fn a_checkout_is_known_by_the_name_of_its_package() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        assert_eq!(checkout(&below), None, "there is no package");
+        let package = |text: &str| std::fs::write(root.path().join("Cargo.toml"), text).unwrap();
+        package("[package]\nname = \"replication-lab\"\n");
+        assert_eq!(checkout(&below).as_deref(), Some(root.path()));
+        assert_eq!(checkout(root.path()).as_deref(), Some(root.path()));
+        for other in ["[package]\nname = \"other\"\n", "[workspace]\n", "no TOML"] {
+            package(other);
+            assert_eq!(checkout(&below), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The table at the end of a run: each scenario with its outcome, its duration and its key figures,
-//! from its record. It is pure: it asks no server and opens no file.
+//! from its record; after a run on several versions, a column for each of them. It is pure: it asks no
+//! server and opens no file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use crate::record::format::Record;
 
 /// The outcome of one scenario.
 pub(super) struct Outcome {
+    /// Where it ran, such as `container 17`.
+    pub(super) place: String,
     pub(super) scenario: String,
     pub(super) ended: Ended,
     pub(super) took: Duration,
@@ -73,8 +76,78 @@ fn key_figures(entries: &[Entry]) -> Vec<(String, String)> {
     figures
 }
 
-/// Returns the table as text.
+/// Returns the table as text: of several places, one with a column for each.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
+    match places(outcomes).as_slice() {
+        [] | [_] => with_figures(outcomes),
+        places => side_by_side(outcomes, places),
+    }
+}
+
+/// Returns a line for each place: how many of its exercises did what the accepted pages say, and which
+/// did not. A skipped exercise says nothing.
+pub(super) fn verdicts(outcomes: &[Outcome]) -> String {
+    let verdict = |place: &&str| {
+        let here = outcomes.iter().filter(|one| one.place == **place);
+        let ran: Vec<_> = here.filter(|one| !matches!(one.ended, Ended::Skipped(_))).collect();
+        let differ: Vec<_> = ran.iter().filter(|one| one.ended == Ended::Failed).collect();
+        let names: Vec<_> = differ.iter().map(|one| one.scenario.as_str()).collect();
+        let (same, all) = (ran.len() - names.len(), ran.len());
+        match names.is_empty() {
+            true => format!("{place}: as the accepted pages say, in {same} of {all} exercises"),
+            false => format!(
+                "{place}: as the accepted pages say, in {same} of {all} exercises; not in {}",
+                names.join(", ")
+            ),
+        }
+    };
+    places(outcomes).iter().map(verdict).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the places, in the order in which they were reached.
+fn places(outcomes: &[Outcome]) -> Vec<&str> {
+    let mut places = Vec::new();
+    for outcome in outcomes {
+        if !places.contains(&outcome.place.as_str()) {
+            places.push(outcome.place.as_str());
+        }
+    }
+    places
+}
+
+/// Returns a table with a row for each scenario, and in the column of a place the seconds that it took
+/// there, or the word for its end. The last row has the sums.
+fn side_by_side(outcomes: &[Outcome], places: &[&str]) -> String {
+    let mut table = plain();
+    table.set_header(["scenario"].iter().chain(places));
+    let mut scenarios: Vec<&str> = Vec::new();
+    for outcome in outcomes {
+        if !scenarios.contains(&outcome.scenario.as_str()) {
+            scenarios.push(&outcome.scenario);
+        }
+    }
+    for scenario in scenarios {
+        let cell = |place: &&str| {
+            let is_it = |one: &&Outcome| one.place == **place && one.scenario == scenario;
+            outcomes.iter().find(is_it).map_or(String::new(), |one| match one.ended {
+                Ended::Passed => format!("{:.1}", one.took.as_secs_f64()),
+                Ended::Failed | Ended::Skipped(_) => one.ended.word().to_owned(),
+            })
+        };
+        table.add_row([scenario.to_owned()].into_iter().chain(places.iter().map(cell)));
+    }
+    let sum = |place: &&str| {
+        let here = outcomes.iter().filter(|one| one.place == **place);
+        format!("{:.0} s", here.map(|one| one.took.as_secs_f64()).sum::<f64>())
+    };
+    table.add_row(["together".to_owned()].into_iter().chain(places.iter().map(sum)));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    text(&table)
+}
+
+fn with_figures(outcomes: &[Outcome]) -> String {
     let mut table = plain();
     table.set_header(["scenario", "", "s", "key figures"]);
     for outcome in outcomes {
@@ -128,6 +201,7 @@ mod tests {
     #[test]
     fn a_row_for_every_scenario() {
         let outcome = Outcome {
+            place: "local 15".to_owned(),
             scenario: "scenario_04 promote".to_owned(),
             ended: Ended::Failed,
             took: Duration::from_millis(2340),
@@ -138,6 +212,42 @@ mod tests {
         for part in ["scenario_04 promote", "FAILED", "2.3", "a: 1 B", "b: 2 B"] {
             assert!(table.contains(part), "{part:?} is missing in:\n{table}");
         }
+    }
+
+    #[test]
+    fn several_places_stand_side_by_side() {
+        let outcome = |place: &str, scenario: &str, ended, millis| Outcome {
+            place: place.to_owned(),
+            scenario: scenario.to_owned(),
+            ended,
+            took: Duration::from_millis(millis),
+            figures: vec![("a".to_owned(), "1 B".to_owned())],
+            record: PathBuf::new(),
+        };
+        let skipped = Ended::Skipped("no haproxy".to_owned());
+        let outcomes = [
+            outcome("container 13", "b", Ended::Passed, 1_200),
+            outcome("container 13", "a", Ended::Failed, 2_000),
+            outcome("local 9", "b", Ended::Passed, 340),
+            outcome("local 9", "a", skipped, 100),
+            outcome("local 9", "c", Ended::Passed, 5_000),
+        ];
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let table = table(&outcomes);
+        let lines: Vec<_> = table.lines().map(words).collect();
+        let expected = [
+            "scenario container 13 local 9",
+            "b 1.2 0.3",
+            "a FAILED skipped",
+            "c 5.0",
+            "together 3 s 5 s",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(
+            verdicts(&outcomes),
+            "container 13: as the accepted pages say, in 1 of 2 exercises; not in a\n\
+             local 9: as the accepted pages say, in 2 of 2 exercises"
+        );
     }
 
     #[test]
@@ -171,6 +281,7 @@ mod tests {
     #[test]
     fn outcomes_stand_in_order_and_lines_have_no_blanks_at_their_end() {
         let outcome = |scenario: &str, ended, millis| Outcome {
+            place: "local 15".to_owned(),
             scenario: scenario.to_owned(),
             ended,
             took: Duration::from_millis(millis),

@@ -54,6 +54,15 @@ impl View {
         }
     }
 
+    /// Shows that the scenarios after it run at another place, such as `container 17`.
+    pub(super) fn reaches(&self, place: &str) {
+        match self {
+            Self::Live(live) => drop(live.screen.println(style(place).bold().to_string())),
+            Self::Plain => print(place),
+            Self::Quiet => {}
+        }
+    }
+
     /// Shows the step of the current scenario.
     pub(super) fn doing(&self, scenario: &str, step: &str) {
         if let Self::Live(live) = self {

@@ -178,6 +178,23 @@ fn unit(reading: &Reading) -> String {
     }
 }
 
+/// Returns the name of the accepted page of an exercise that holds for a major version, among the names
+/// of the files in `snapshots`: of `page.snap` (from 13 on) and `page.pgN.snap` (from N on), the one with
+/// the largest N that is not above the version. Where there is no page at all, it is `page`.
+///
+/// ```
+/// let files = ["lag@peak.snap", "lag@peak.pg17.snap"].map(str::to_owned);
+/// assert_eq!(replication_lab::page::since(files.clone(), "lag@peak", 16), "lag@peak");
+/// assert_eq!(replication_lab::page::since(files, "lag@peak", 18), "lag@peak.pg17");
+/// ```
+pub fn since(files: impl IntoIterator<Item = String>, page: &str, major: u16) -> String {
+    let of_version = |file: String| -> Option<u16> {
+        file.strip_prefix(page)?.strip_prefix(".pg")?.strip_suffix(".snap")?.parse().ok()
+    };
+    let versions = files.into_iter().filter_map(of_version).filter(|since| *since <= major);
+    versions.max().map_or(page.to_owned(), |since| format!("{page}.pg{since}"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -185,6 +202,15 @@ mod tests {
     use super::*;
     use crate::record::event::{Begin, Outcome, Setting};
     use crate::record::fact::Fact;
+
+    #[test]
+    fn a_page_holds_from_its_version_on() {
+        let files = ["a@b.snap", "a@b.pg15.snap", "a@b.pg18.snap", "a@bc.pg16.snap", "README.md"];
+        let name = |major| since(files.map(str::to_owned), "a@b", major);
+        let names = [13, 14, 15, 17, 18, u16::MAX].map(name);
+        assert_eq!(names, ["a@b", "a@b", "a@b.pg15", "a@b.pg15", "a@b.pg18", "a@b.pg18"]);
+        assert_eq!(since([], "x@y", 17), "x@y");
+    }
 
     #[test]
     fn a_page_tells_the_story_without_a_value_that_changes() {

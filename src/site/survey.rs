@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::host::account::Account;
 #[cfg(feature = "container")]
 use crate::host::engine::Engine;
-use crate::settings::Settings;
+use crate::settings::{HostChoice, Settings};
+use crate::version::Version;
 
 /// The findings of a survey.
 #[derive(Debug)]
@@ -63,6 +64,29 @@ impl Survey {
             choice: Site::there(settings).await,
         }
     }
+}
+
+/// Returns every host and version that a run on this machine can have, as `LAB_HOST` and `LAB_PG`, in
+/// the order of the versions. Other settings hold: `LAB_HOST=local` leaves containers out.
+pub(crate) async fn everywhere(settings: &Settings) -> Vec<(&'static str, Version)> {
+    let mut found: Vec<_> = match settings.host {
+        HostChoice::Container => Vec::new(),
+        HostChoice::Auto | HostChoice::Local => {
+            let installed = Installation::all(settings).await.into_iter();
+            installed.map(|one| ("local", one.version)).collect()
+        }
+    };
+    #[cfg(feature = "container")]
+    if settings.host != HostChoice::Local
+        && let Ok(containers) = Containers::of_process().await
+    {
+        let images = image::all(containers.engine()).await.unwrap_or_default();
+        found.extend(images.into_iter().map(|image| ("container", image.version)));
+    }
+    found.sort_by_key(|(host, version)| (version.major(), *host));
+    // LAB_PG chooses by the major version.
+    found.dedup_by_key(|(host, version)| (version.major(), *host));
+    found
 }
 
 #[cfg(feature = "container")]

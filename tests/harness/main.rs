@@ -7,6 +7,7 @@ mod cleanup;
 mod edges;
 mod errors;
 mod faults;
+mod installed;
 mod invariants;
 mod journal;
 mod monitoring;

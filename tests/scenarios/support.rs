@@ -2,7 +2,7 @@
 //! comparison with its page. It decides nothing about PostgreSQL.
 
 mod comparison;
-mod since;
+mod exercise;
 
 use std::any::Any;
 use std::fmt::{Debug, Write as _};
@@ -20,6 +20,9 @@ use replication_lab::{
 };
 
 use self::comparison::Page;
+#[cfg(not(test))]
+pub(crate) use self::exercise::Exercise;
+pub(crate) use self::exercise::exercise;
 
 /// The longest that a scenario may take, before `LAB_TIMEOUT` multiplies it.
 const DEADLINE: Duration = Duration::from_secs(180);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::stat::{self, Replication};
 use replication_lab::wait::{PATIENCE, Seen, stays, until};
@@ -12,7 +13,7 @@ use rstest::{Context, rstest};
 use super::receiver;
 use crate::steps::shop::USERS;
 use crate::steps::wal::WRITTEN;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// How long the test checks that no position moves.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -22,6 +23,7 @@ const ONE_WAY: Duration = Duration::from_millis(20);
 ///
 /// Method: hold back each of the three in turn, insert, and compare the positions in
 /// `pg_stat_replication` with the end of the insert. At last delay the link and read the lag columns.
+#[apply(exercise)]
 #[rstest]
 fn three_kinds_of_lag(#[context] test: Context) {
     let about = "Three kinds of lag: WAL is not yet written, not yet flushed, or not yet replayed";

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::record::Reading;
 use replication_lab::stat;
@@ -12,12 +13,13 @@ use rstest::{Context, rstest};
 use crate::steps::shop::USERS;
 use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::WRITTEN;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A slot retains the WAL of a standby that is down, through a checkpoint, until the standby is back.
 ///
 /// Method: stop the standby, insert, switch WAL files and make a checkpoint, read the slot; start the
 /// standby again.
+#[apply(exercise)]
 #[rstest]
 fn standby_down(#[context] test: Context) {
     let about = "A slot retains the WAL that a standby misses while it is down";

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
@@ -14,12 +15,13 @@ use rstest::{Context, rstest};
 use crate::steps::bounds::must_be_sampled;
 use crate::steps::shop::USERS;
 use crate::steps::wal::WRITTEN;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A standby lags while a bulk insert runs; measured afterwards, the lag is 0 bytes.
 ///
 /// Method: insert a thousand, ten thousand and a hundred thousand rows; sample the lag every 5 ms
 /// meanwhile, and compare the peak with the lag after replay.
+#[apply(exercise)]
 #[rstest]
 fn bulk_inserts(#[context] test: Context) {
     let about = "A standby lags while a bulk insert runs; measured afterwards, the lag is 0 bytes";

@@ -1,6 +1,7 @@
 //! Clients with both servers in their connection string, and the server that each of them reaches.
 //! Nothing here is measured.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_streaming;
 use replication_lab::{Cluster, Result, Session, Shutdown, Topology};
 use rstest::{Context, rstest};
@@ -9,12 +10,13 @@ use tokio_postgres::config::TargetSessionAttrs::{self, Any, ReadOnly, ReadWrite}
 use crate::steps::crash::must_have_crashed;
 use crate::steps::reads::SERVER;
 use crate::steps::shop::{ORDER, ORDERS};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// One connection string leads writers to the primary and readers to the standby.
 ///
 /// Method: both hosts in either order, with each value of `target_session_attrs`; then with the primary
 /// stopped, and with both stopped (manual: Connection Strings, Specifying Multiple Hosts).
+#[apply(exercise)]
 #[rstest]
 fn routing(#[context] test: Context) {
     let about = "target_session_attrs: one connection string leads writers to the primary, readers to the standby";
@@ -63,6 +65,7 @@ fn routing(#[context] test: Context) {
 ///
 /// Method: a reader that asks for a standby first and takes any server where there is none; crash the
 /// standby, insert, start it again.
+#[apply(exercise)]
 #[rstest]
 fn standby_fails(#[context] test: Context) {
     let about = "The standby fails: reads go to the primary until it is back";

@@ -1,6 +1,7 @@
 //! Reads that are moved from the primary to its standby while the primary takes writes, and which server
 //! executed what. No learning is drawn from a time.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::record::Reading;
 use replication_lab::{Cluster, Node, Proof, Result, Session, Topology};
@@ -9,13 +10,14 @@ use rstest::{Context, rstest};
 use super::executed::{READ, READ_FUNCTION, Work, wait_for_insertions, wait_for_reads, work};
 use crate::steps::machine::cores;
 use crate::steps::shop::{ORDERS, sessions};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// Readers that are moved to the standby leave the primary its writes alone.
 ///
 /// Method: four readers of a fixed number of reads beside a writer, first on the primary, then on the standby;
 /// compare what each server counted: calls of a function, and inserted rows (manual: The Cumulative
 /// Statistics System).
+#[apply(exercise)]
 #[rstest]
 fn offload(#[context] test: Context) {
     let about = "Readers are moved from the primary to the standby while the primary takes writes: which server \

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_replay;
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, until_at_once};
@@ -13,7 +14,7 @@ use rstest::{Context, rstest};
 use crate::steps::reads::{BY_PRODUCT, reads, turnover};
 use crate::steps::repeat::{for_a_while, spread, timed, times};
 use crate::steps::shop::{ORDER, ORDERS, sessions};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const BY_USER: &str = "SELECT u.name || ': ' || count(*) FROM users u \
                        JOIN orders o ON o.user_id = u.id GROUP BY u.name ORDER BY u.name";
@@ -24,6 +25,7 @@ const TOTALS: &str = "SELECT count(*) || ' orders, ' || sum(amount) || ' pieces,
 ///
 /// Method: the same queries on both servers after replay; then one of them many times on each, idle and
 /// while the primary takes writes.
+#[apply(exercise)]
 #[rstest]
 fn same_answers(#[context] test: Context) {
     let about = "Aggregations and joins return the same rows on primary and standby";
@@ -77,6 +79,7 @@ fn same_answers(#[context] test: Context) {
 ///
 /// Method: read with replay paused; then many times after waiting for the commit's LSN; then many times
 /// right after commits with `remote_apply`, and once on a standby that is not synchronous.
+#[apply(exercise)]
 #[rstest]
 fn freshness(#[context] test: Context) {
     let about =
@@ -152,6 +155,7 @@ fn freshness(#[context] test: Context) {
 /// nothing about two machines.
 ///
 /// Method: four readers on the primary alone, then two on each server, for the same time.
+#[apply(exercise)]
 #[rstest]
 fn scaling(#[context] test: Context) {
     let about = "Reads per second on one server and on two, which share this machine's cores";

@@ -1,11 +1,12 @@
 //! The order in which two commits become visible, on the primary and on a standby. Nothing here is measured.
 
+use macro_rules_attribute::apply;
 use replication_lab::{Direction, Topology};
 use rstest::{Context, rstest};
 
 use super::commit_order::{ORDERS_SEEN, wait_for_orders, wait_for_sync_rep};
 use crate::steps::shop::{sessions, shop};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const ORDER_A: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1001)";
 const ORDER_B: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 1, 1002)";
@@ -15,6 +16,7 @@ const ORDER_B: &str = "INSERT INTO orders (user_id, product, amount) VALUES (1, 
 ///
 /// Method: the standby's reports are cut off, so that a commit waits for them: the standby has replayed it, and
 /// the primary does not show it yet. Meanwhile a second session commits with `synchronous_commit = local`.
+#[apply(exercise)]
 #[rstest]
 fn long_fork(#[context] test: Context) {
     let about = "Two commits, and two servers that show them in different orders: the standby shows the first \

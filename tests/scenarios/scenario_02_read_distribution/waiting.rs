@@ -1,6 +1,7 @@
 //! Reads on a standby that wait for a commit, as a statement of the server. How fresh reads are without
 //! that is not here.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::wal::Lsn;
 use rstest::{Context, rstest};
@@ -11,13 +12,14 @@ use super::wait_statement::{
 use crate::steps::repeat::{spread, times};
 use crate::steps::shop::{ORDER, ORDERS, sessions, shop};
 use crate::steps::wal::WRITTEN;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// From PostgreSQL 19 on a reader can wait on the standby for the LSN of a commit with one statement;
 /// before, it asks for the replayed position until that is reached.
 ///
 /// Method: pause replay and let the statement time out; resume while a reader waits; repeat with many
 /// commits; promote the standby while a session waits (manual: WAIT FOR).
+#[apply(exercise)]
 #[rstest]
 fn freshness_by_wait(#[context] test: Context) {
     let about = "A read on a standby that waits for the LSN of a commit: from PostgreSQL 19 on with WAIT \

@@ -1,6 +1,7 @@
 //! Queries on a standby that replay cancels, or that replay waits for. Nothing here runs on the standby
 //! but reads and settings.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::catchup::wait_for_no_lag;
 use rstest::{Context, rstest};
@@ -10,13 +11,14 @@ use super::queries::{
     wait_for_sleeper, wait_for_waiting_replay, wait_for_xmin,
 };
 use crate::steps::shop::USERS;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// Replay of VACUUM cancels a query that may need the rows that VACUUM removed. It does not with
 /// `hot_standby_feedback`, because then VACUUM leaves them.
 ///
 /// Method: a query that lasts, rows deleted and vacuumed on the primary meanwhile; then again with
 /// `hot_standby_feedback`, in a transaction that counts twice (manual: Handling Query Conflicts).
+#[apply(exercise)]
 #[rstest]
 fn conflicts(#[context] test: Context) {
     let about = "Snapshot conflicts: VACUUM cancels a query on the standby, unless hot_standby_feedback is on";
@@ -84,6 +86,7 @@ fn conflicts(#[context] test: Context) {
 ///
 /// Method: with feedback on, an open cursor on a page that VACUUM prunes; a query on a table that VACUUM
 /// truncates; the same with ALTER TABLE and a delay of -1 (manual: Handling Query Conflicts).
+#[apply(exercise)]
 #[rstest]
 fn conflicts_despite_feedback(#[context] test: Context) {
     let about = "hot_standby_feedback prevents neither buffer pin conflicts nor lock conflicts";

@@ -1,19 +1,21 @@
 //! What distinguishes a standby from a primary: variables, and the file `standby.signal`. Nothing here
 //! compares statements.
 
+use macro_rules_attribute::apply;
 use replication_lab::wal::Timeline;
 use replication_lab::{Result, Session, Shutdown, Topology, stat};
 use rstest::{Context, rstest};
 
 use crate::steps::shop::ADD_PRODUCT;
 use crate::steps::shutdown::shut_down;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A server in recovery refuses writes whatever a session sets; a primary's read-only session can set
 /// its own setting back and write.
 ///
 /// Method: read four variables on a primary, in a session with `default_transaction_read_only`, and on a
 /// standby; try to write in each; promote, and try again in the sessions that were open.
+#[apply(exercise)]
 #[rstest]
 fn variables(#[context] test: Context) {
     let about =
@@ -87,6 +89,7 @@ fn variables(#[context] test: Context) {
 ///
 /// Method: rebuild a standby with `pg_basebackup -R` and read what it wrote; delete the file and start;
 /// promote another standby for comparison.
+#[apply(exercise)]
 #[rstest]
 fn standby_signal(#[context] test: Context) {
     let about = "A server with standby.signal is a standby; without it there are two primaries on one timeline \

@@ -1,16 +1,18 @@
 //! Vacuum on the primary, and what reaches the standby. Nothing here runs on the standby but reads.
 
+use macro_rules_attribute::apply;
 use replication_lab::record::Reading;
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::{Result, Session, Topology};
 use rstest::{Context, rstest};
 
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// VACUUM on the primary shrinks the table on the standby too. ANALYZE's planner statistics are rows of
 /// a catalog and are replicated; the cumulative statistics are each server's own.
 ///
 /// Method: fill, delete, vacuum and analyze on the primary; compare sizes and statistics on both servers.
+#[apply(exercise)]
 #[rstest]
 fn maintenance(#[context] test: Context) {
     let about = "The standby gets what VACUUM and ANALYZE do to tables and catalogs, not the cumulative statistics";

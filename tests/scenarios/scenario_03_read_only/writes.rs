@@ -1,5 +1,6 @@
 //! Every kind of statement, run on a standby. Nothing here promotes it.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::{Proof, Topology};
 use rstest::{Context, rstest};
@@ -8,7 +9,7 @@ use super::statements::{
     ADMINISTRATION, Answers, DEFINITIONS, EXPLAINS, LOCKS, MAINTENANCE, NOTIFICATIONS, READS, ROWS,
     TRANSACTIONS,
 };
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const SUM: &str = "SELECT md5(string_agg(u::text, ',' ORDER BY id)) FROM users u";
 
@@ -17,6 +18,7 @@ const SUM: &str = "SELECT md5(string_agg(u::text, ',' ORDER BY id)) FROM users u
 /// Method: run every statement in a session of its own, on a standby that has the shop; afterwards check
 /// that the standby streams, and that both servers have the same rows (manual: Hot Standby, User's
 /// Overview).
+#[apply(exercise)]
 #[rstest]
 fn statements(#[context] test: Context) {
     let about =

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::ledger::Outcome;
 use replication_lab::proxy::{Check, HaProxy, PgBouncer};
 use replication_lab::wait::{PATIENCE, Seen, until};
@@ -14,13 +15,14 @@ use super::way::{Way, note_errors, only_on_the_old, two_clients};
 use crate::steps::crash::{WRITERS, must_have_crashed};
 use crate::steps::shop::ADD_PRODUCT;
 use crate::steps::shutdown::shut_down_and_replay;
-use crate::support::{Lab, scenario_with};
+use crate::support::{Lab, exercise, scenario_with};
 
 /// Clients get errors from the crash of the primary until their way leads to the promoted standby; then they
 /// go on with the address that they had, and no acked order is on the wrong server.
 ///
 /// Method: writers with a ledger take each way; crash the primary, promote, lead the way; then read both
 /// servers.
+#[apply(exercise)]
 #[rstest]
 #[case::target_session_attrs(Way::Attributes)]
 #[case::haproxy(Way::HaProxy)]
@@ -93,6 +95,7 @@ fn clients_in_a_failover(#[context] test: Context, #[case] way: Way) {
 ///
 /// Method: writers at PgBouncer's address; PAUSE, stop the primary, promote, change the configuration,
 /// RELOAD, RESUME (PgBouncer's manual: Admin Console).
+#[apply(exercise)]
 #[rstest]
 fn switchover_behind_pgbouncer(#[context] test: Context) {
     let about = "A planned switchover behind PgBouncer: PAUSE makes clients wait, and no client gets an \
@@ -158,6 +161,7 @@ fn switchover_behind_pgbouncer(#[context] test: Context) {
 ///
 /// Method: HAProxy with both checks; before and after a promotion while the old primary runs; then with the
 /// old primary stopped.
+#[apply(exercise)]
 #[rstest]
 fn checks_of_haproxy(#[context] test: Context) {
     let about = "What HAProxy's checks see: option pgsql-check whether a server answers, an external check \

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::drift::drift;
 use replication_lab::record::Reading;
@@ -14,13 +15,14 @@ use super::split_brain::{
 };
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS, sums};
 use crate::steps::shutdown::shut_down_and_replay;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A timeline does not prevent split brain. It makes it visible, and a server that diverged cannot follow
 /// the new timeline.
 ///
 /// Method: promote the standby while the primary runs, write on both, configure the old primary as a
 /// standby with the data it has; start it, and start it a second time.
+#[apply(exercise)]
 #[rstest]
 fn split_brain(#[context] test: Context) {
     let about = "Timelines do not prevent a split brain: they make it visible, and keep the old primary \
@@ -89,6 +91,7 @@ fn split_brain(#[context] test: Context) {
 /// without rewind or rebuild.
 ///
 /// Method: stop the primary, promote when everything was replayed, configure the old primary as a standby.
+#[apply(exercise)]
 #[rstest]
 fn clean_rejoin(#[context] test: Context) {
     let about = "An old primary without WAL past the fork becomes a standby of the new one without \
@@ -129,6 +132,7 @@ fn clean_rejoin(#[context] test: Context) {
 ///
 /// Method: diverge, resolve, compare every table; count the row that only the old primary had, and
 /// measure how much was copied.
+#[apply(exercise)]
 #[rstest]
 #[case::rebuild(Resolution::Rebuild, 0)]
 #[case::rewind(Resolution::Rewind, 0)]
@@ -172,6 +176,7 @@ fn resolve(#[context] test: Context, #[case] resolution: Resolution, #[case] kep
 ///
 /// Method: insert, update and delete on both sides of a split brain over three tables; find what differs;
 /// rewind; compare again.
+#[apply(exercise)]
 #[rstest]
 fn bulk_drift(#[context] test: Context) {
     let about = "Hashes find thousands of rows that differ between two primaries, and list them by \

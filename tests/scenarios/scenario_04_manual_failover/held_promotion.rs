@@ -1,6 +1,7 @@
 //! Promotions that do not complete at once: the request, what holds it, and what the standby replays before
 //! it is a primary. Nothing here starts the old primary again.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::wal::Timeline;
 use rstest::{Context, rstest};
@@ -11,7 +12,7 @@ use super::unreplayed::{
 use crate::steps::crash::must_have_crashed;
 use crate::steps::shop::{ORDER, ORDERS, USERS, sessions, shop};
 use crate::steps::shutdown::{shut_down, shut_down_and_replay};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
 const LATE: &str = "01000 server did not promote within 2 seconds";
@@ -21,6 +22,7 @@ const LATE: &str = "01000 server did not promote within 2 seconds";
 ///
 /// Method: freeze the startup process, which ends the recovery; call `pg_promote(false)`, look, write; thaw
 /// it, and wait for the end of recovery (manual: Recovery Control Functions).
+#[apply(exercise)]
 #[rstest]
 fn promotion_unawaited(#[context] test: Context) {
     let about = "pg_promote(false) requests a promotion and returns: its answer does not say that the \
@@ -72,6 +74,7 @@ fn promotion_unawaited(#[context] test: Context) {
 ///
 /// Method: hold replay, write, wait until the standby has flushed it; cut the link, write more; crash the
 /// primary, promote, count.
+#[apply(exercise)]
 #[rstest]
 #[case::paused(Hold::Paused)]
 #[case::delayed(Hold::Delayed)]
@@ -125,6 +128,7 @@ fn promotion_behind(#[context] test: Context, #[case] hold: Hold) {
 ///
 /// Method: with `max_standby_streaming_delay = -1`, a transaction on the standby that has read a table, and
 /// an ALTER TABLE of it in the received WAL; promote with a timeout, end the transaction.
+#[apply(exercise)]
 #[rstest]
 fn promotion_held_by_a_transaction(#[context] test: Context) {
     let about = "A transaction on the standby that holds replay holds a promotion, too: pg_promote() returns \

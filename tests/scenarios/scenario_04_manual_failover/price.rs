@@ -1,15 +1,17 @@
 //! How much `pg_rewind` and `pg_basebackup` copy, by the size of the data. Nothing here judges a time.
 
+use macro_rules_attribute::apply;
 use rstest::{Context, rstest};
 
 use super::sizes::{LARGE_ROWS, SMALL_ROWS, copied_by_both};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// `pg_rewind` copies WAL files and changed blocks, a rebuild copies all data: which of them copies less
 /// depends on the size of the data.
 ///
 /// Method: a split brain with little data and one with 105 MB more of it; bring the old primary back by
 /// `pg_rewind`, and then rebuild it from the same new primary; count the bytes over its link.
+#[apply(exercise)]
 #[rstest]
 fn rewind_or_rebuild(#[context] test: Context) {
     let about = "What pg_rewind and pg_basebackup copy for the same split brain, on little data and on \

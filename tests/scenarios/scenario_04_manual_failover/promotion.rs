@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::record::Reading;
 use replication_lab::wal::{Lsn, Timeline, bytes_between};
@@ -12,12 +13,13 @@ use super::split_brain::{FILL, must_be_on};
 use crate::steps::reads::SERVER;
 use crate::steps::shop::{ADD_PRODUCT, PRODUCTS};
 use crate::steps::shutdown::shut_down_and_replay;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A promoted standby has every row that it replayed and accepts writes, and a client that asks for
 /// `target_session_attrs=read-write` reaches it with the connection string that it had.
 ///
 /// Method: replay everything, stop the primary, `pg_promote()`, connect with the same string.
+#[apply(exercise)]
 #[rstest]
 fn promote(#[context] test: Context) {
     let about = "A promoted standby has every row that it replayed and accepts writes; a client with \
@@ -92,6 +94,7 @@ fn promote(#[context] test: Context) {
 ///
 /// Method: stop the primary, wait until the standby has replayed its last record, `pg_promote()`,
 /// and read the timeline wherever it shows.
+#[apply(exercise)]
 #[rstest]
 fn timeline(#[context] test: Context) {
     let about = "A promotion starts a new timeline at the position where the standby's replay ended (a GTID of \

@@ -1,17 +1,19 @@
 //! The conditions under which `pg_rewind` works. The other ways out of a split brain are not here.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use rstest::{Context, rstest};
 
 use super::split_brain::{diverge, joined, must_be_on, verdict};
 use super::wal_of_the_target::{is_archived, is_in_pg_wal, recycle};
 use crate::steps::shutdown::shut_down;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// `pg_rewind` refuses what it cannot do safely.
 ///
 /// Method: a source without `full_page_writes`; then a target that runs; then a target that was stopped,
 /// without `wal_log_hints` and, up to 17, without checksums (manual: `pg_rewind`).
+#[apply(exercise)]
 #[rstest]
 fn rewind_conditions(#[context] test: Context) {
     let about = "What pg_rewind refuses: a source without full_page_writes, a target that runs, and a \
@@ -64,6 +66,7 @@ fn rewind_conditions(#[context] test: Context) {
 ///
 /// Method: drop the old primary's slot, fill several WAL files and make a checkpoint there; then rewind,
 /// and rebuild.
+#[apply(exercise)]
 #[rstest]
 fn rewind_without_wal(#[context] test: Context) {
     let about = "pg_rewind fails when the target has removed its WAL since the last common checkpoint \
@@ -111,6 +114,7 @@ fn rewind_without_wal(#[context] test: Context) {
 ///
 /// Method: the same as without an archive, on servers that archive their WAL and have a
 /// `restore_command`; `pg_rewind` without the option, and with it.
+#[apply(exercise)]
 #[rstest]
 fn rewind_from_archive(#[context] test: Context) {
     let about = "pg_rewind --restore-target-wal works although the target has removed its WAL: it runs \
@@ -161,6 +165,7 @@ fn rewind_from_archive(#[context] test: Context) {
 ///
 /// Method: give the checkpoint after the promotion much to write and an hour's time; run `pg_rewind
 /// --dry-run` meanwhile, which changes nothing; then `CHECKPOINT` and `pg_rewind`.
+#[apply(exercise)]
 #[rstest]
 fn rewind_too_early(#[context] test: Context) {
     let about = "The answer of pg_rewind before and after the new primary's first checkpoint, which \

@@ -1,6 +1,7 @@
 //! A failover with a second standby: which one to promote, and how the other one follows. Here the
 //! primary crashes; nothing here lets it return.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_replay};
 use replication_lab::wal::Timeline;
 use replication_lab::{Shutdown, Standby, Topology, stat};
@@ -13,7 +14,7 @@ use super::lead::{
 use super::split_brain::verdict;
 use crate::steps::crash::must_have_crashed;
 use crate::steps::shop::{ORDERS, sessions, shop, sums};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const LATEST: &str = "SHOW recovery_target_timeline";
 
@@ -22,6 +23,7 @@ const LATEST: &str = "SHOW recovery_target_timeline";
 ///
 /// Method: pause replay on one standby, cut the link of the other, crash the primary, compare positions,
 /// promote the one that has received more, repoint the other.
+#[apply(exercise)]
 #[rstest]
 fn most_advanced_standby(#[context] test: Context) {
     let about = "Failover with two standbys: the one that has received most WAL is promoted, and the \
@@ -91,6 +93,7 @@ fn most_advanced_standby(#[context] test: Context) {
 /// that one cannot follow as it is.
 ///
 /// Method: the same, but promote the standby that has replayed more; repoint the other; then `pg_rewind`.
+#[apply(exercise)]
 #[rstest]
 fn standby_that_is_behind(#[context] test: Context) {
     let about = "The wrong standby is promoted: the one that has replayed more and received less. Orders \
@@ -161,6 +164,7 @@ fn standby_that_is_behind(#[context] test: Context) {
 ///
 /// Method: while replay is paused, delete rows on the primary and VACUUM; crash it; `pg_promote()` with
 /// delays of 0, which cancel a query in conflict at once.
+#[apply(exercise)]
 #[rstest]
 fn pg_promote_cancelled(#[context] test: Context) {
     let about = "Replay that is still to come when pg_promote() is called can cancel the statement \
@@ -208,6 +212,7 @@ fn pg_promote_cancelled(#[context] test: Context) {
 /// its upstream stay the same.
 ///
 /// Method: a chain of three; crash the primary, promote the first standby, write there.
+#[apply(exercise)]
 #[rstest]
 fn cascade_after_promotion(#[context] test: Context) {
     let about = "Failover in a cascade: the primary crashes and standby1 is promoted; standby2, which \

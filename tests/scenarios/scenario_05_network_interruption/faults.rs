@@ -1,5 +1,6 @@
 //! Kinds of interruption, and many short ones. The primary removes no WAL here that the standby needs.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
@@ -12,13 +13,14 @@ use super::interruption::{Kind, reactions};
 use super::pair::{impatient, most, passed, same_orders};
 use crate::steps::repeat::times;
 use crate::steps::shop::shop;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// The kind of interruption decides how it is noticed: a reset ends the connection at both ends, a silent link ends
 /// by timeouts, and a slow link does not end the connection.
 ///
 /// Method: each kind in turn on one pair, with a row inserted meanwhile; watch the process at each end of
 /// the connection, its log, and whether the row arrives.
+#[apply(exercise)]
 #[rstest]
 fn kinds(#[context] test: Context) {
     let about =
@@ -62,6 +64,7 @@ fn kinds(#[context] test: Context) {
 ///
 /// Method: writers place orders and record every answer in a ledger; ten cuts, each shorter than any
 /// timeout; compare the ledger with both servers.
+#[apply(exercise)]
 #[rstest]
 fn flapping(#[context] test: Context) {
     let about = "Ten short cuts under write load: no order is lost, and none is there twice";

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::drift::drift;
 use replication_lab::record::Reading;
@@ -17,7 +18,7 @@ use crate::steps::repeat::times;
 use crate::steps::shop::{ORDERS, shop};
 use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::{WRITTEN, file_is_there, next_wal_file};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const GAVE_UP: &str = "terminating walsender process due to replication timeout";
 const GAVE_UP_TOO: &str = "terminating walreceiver due to timeout";
@@ -28,6 +29,7 @@ const REMOVED: &str = "has already been removed";
 ///
 /// Method: cut the link, place orders, wait until each side's timeout ends the connection; read the slot,
 /// the standby's answers, and the bytes that passed; heal.
+#[apply(exercise)]
 #[rstest]
 fn with_a_slot(#[context] test: Context) {
     let about = "A link is cut: timeouts end the connection, and the slot retains the standby's WAL (afterwards \
@@ -103,6 +105,7 @@ fn with_a_slot(#[context] test: Context) {
 /// standby then needs a rebuild.
 ///
 /// Method: cut the link, fill several WAL files and make a checkpoint; heal, read the logs, rebuild.
+#[apply(exercise)]
 #[rstest]
 fn without_a_slot(#[context] test: Context) {
     let about = "Without a slot a checkpoint removes WAL that the cut-off standby still needs";
@@ -157,6 +160,7 @@ fn without_a_slot(#[context] test: Context) {
 ///
 /// Method: as without a slot, but the primary archives its WAL. After the heal set `restore_command` on
 /// the standby and restart it (manual: Standby Server Operation).
+#[apply(exercise)]
 #[rstest]
 fn without_a_slot_but_an_archive(#[context] test: Context) {
     let about =
@@ -218,6 +222,7 @@ fn without_a_slot_but_an_archive(#[context] test: Context) {
 ///
 /// Method: cut the link until the slot is inactive; hold the checkpointer, fill one WAL file after the
 /// other and read the slot after each; let the checkpointer go on; heal, and rebuild.
+#[apply(exercise)]
 #[rstest]
 fn with_a_limit(#[context] test: Context) {
     let about =

@@ -1,15 +1,17 @@
 //! What standbys cost a primary, and what a change of a row costs in WAL. Nothing here judges a time.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use rstest::{Context, rstest};
 
 use super::load::{price, wal_of};
 use crate::steps::machine::cores;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// What standbys cost the primary is measured; that each of them has every transaction is proven.
 ///
 /// Method: the same load on a primary alone, with one standby, and with two.
+#[apply(exercise)]
 #[rstest]
 fn price_of_replicas(#[context] test: Context) {
     let about = "The same pgbench load with no standby, one and two. All servers share the CPU cores of \
@@ -43,6 +45,7 @@ fn price_of_replicas(#[context] test: Context) {
 /// Method: three tables with the same number of rows; the same statement twice after a checkpoint, with
 /// what `EXPLAIN (ANALYZE, WAL)` says of each; once more without `full_page_writes` (manual: WAL
 /// Configuration; Heap-Only Tuples).
+#[apply(exercise)]
 #[rstest]
 fn wal_per_row(#[context] test: Context) {
     let about = "What changing a row costs in WAL: a whole page for the page's first change after a \

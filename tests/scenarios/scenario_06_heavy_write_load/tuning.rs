@@ -1,6 +1,7 @@
 //! Settings that make writes cheaper, and what each of them costs. The figures are of this machine; the
 //! facts are counts of WAL, checkpoints and rows. Nothing here recommends a value.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use rstest::{Context, rstest};
 
@@ -10,12 +11,13 @@ use super::wal_settings::{
     wait_for_checkpoint_by_wal, wait_for_requested,
 };
 use crate::steps::machine::cores;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// `wal_compression` compresses full-page images; what changes a page again is not compressed.
 ///
 /// Method: change every row of a table after a checkpoint, without and with `wal_compression`; change
 /// every row once more (manual: `wal_compression`).
+#[apply(exercise)]
 #[rstest]
 fn wal_compression(#[context] test: Context) {
     let about = "wal_compression makes the full-page images after a checkpoint smaller; their number \
@@ -70,6 +72,7 @@ fn wal_compression(#[context] test: Context) {
 ///
 /// Method: fill six WAL files with `max_wal_size` small and large, and change every row after that; count
 /// checkpoints in the log and in the view of the version (manual: WAL Configuration).
+#[apply(exercise)]
 #[rstest]
 fn checkpoints_by_wal(#[context] test: Context) {
     let about = "A small max_wal_size makes WAL request checkpoints, and after each of them pages are \
@@ -133,6 +136,7 @@ fn checkpoints_by_wal(#[context] test: Context) {
 ///
 /// Method: freeze the walwriter, which would flush it; commit; kill the walwriter, so that the server
 /// loses its shared memory and recovers (manual: Asynchronous Commit).
+#[apply(exercise)]
 #[rstest]
 fn asynchronous_commit(#[context] test: Context) {
     let about = "With synchronous_commit = off a commit is answered before its WAL is flushed; a crash \
@@ -191,6 +195,7 @@ fn asynchronous_commit(#[context] test: Context) {
 /// `commit_delay` lets one sync of the WAL serve more commits. What that gains depends on the disk.
 ///
 /// Method: eight clients place orders without and with `commit_delay`; compare orders and syncs.
+#[apply(exercise)]
 #[rstest]
 fn group_commit(#[context] test: Context) {
     let about = "The same orders of eight clients without and with commit_delay: how many syncs of WAL \

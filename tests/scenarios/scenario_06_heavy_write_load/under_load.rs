@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::record::Reading;
 use replication_lab::sampler::STEP;
@@ -14,12 +15,13 @@ use crate::steps::bounds::must_be_sampled;
 use crate::steps::repeat::times;
 use crate::steps::shop::{USERS, sessions};
 use crate::steps::wal::{REPLAYED, WRITTEN};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A standby has every transaction of a `pgbench` load once it has caught up.
 ///
 /// Method: `pgbench` as it comes with the server, with this number of clients; sample the lag meanwhile;
 /// count the rows of its history on both servers.
+#[apply(exercise)]
 #[rstest]
 #[case::one_client(1)]
 #[case::four_clients(4)]
@@ -55,6 +57,7 @@ fn pgbench_load(#[context] test: Context, #[case] clients: u64) {
 /// A standby lags while a load runs; once it has caught up, its lag is 0 and says nothing of that.
 ///
 /// Method: a million users in ten statements; sample the lag during the load, and read it afterwards.
+#[apply(exercise)]
 #[rstest]
 fn a_million_rows(#[context] test: Context) {
     let about =
@@ -115,6 +118,7 @@ fn a_million_rows(#[context] test: Context) {
 /// once it replays again it catches up, and no row is missing.
 ///
 /// Method: pause replay during three loads and read the lag after each; resume, and sample the lag.
+#[apply(exercise)]
 #[rstest]
 fn cannot_keep_up(#[context] test: Context) {
     let about =

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
@@ -20,7 +21,7 @@ use crate::steps::reads::reads;
 use crate::steps::repeat::times;
 use crate::steps::shop::{ORDERS, shop, sums};
 use crate::steps::wal::WRITTEN;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 
@@ -29,6 +30,7 @@ const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 /// Method: writers place orders during the slot, the base backup at a limited rate and the start; poll
 /// the phases of the backup; compare the writers' ledger with every server. Then pause replay on one
 /// standby, and write in batches that the other one replays before the next.
+#[apply(exercise)]
 #[rstest]
 fn added_under_load(#[context] test: Context) {
     let about = "A second standby is added while orders come in; each standby has a lag of its own";
@@ -115,6 +117,7 @@ fn added_under_load(#[context] test: Context) {
 ///
 /// Method: one server by `pg_basebackup`, one by `initdb` and `pg_dump`; compare rows and system
 /// identifiers; configure both as standbys.
+#[apply(exercise)]
 #[rstest]
 fn copy_or_dump(#[context] test: Context) {
     let about = "A physical copy can stream from the primary; a restored dump has the same rows, but cannot (a \
@@ -184,6 +187,7 @@ fn copy_or_dump(#[context] test: Context) {
 /// Three servers answer reads. How many more reads that makes on one machine depends on its cores.
 ///
 /// Method: six readers on the primary alone, then two on each of the three, for the same time.
+#[apply(exercise)]
 #[rstest]
 fn reads_over_three(#[context] test: Context) {
     let about = "Reads of six readers on one server and on three. All servers share the CPU cores of one \

@@ -1,6 +1,7 @@
 //! The set-up of replication, part by part: what the servers say while a part is missing, and the standby that
 //! streams once all of them are there.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::{Cluster, Node, Proof, Result, Session, Shutdown, Topology, stat};
 use rstest::{Context, rstest};
@@ -10,13 +11,14 @@ use super::missing_part::{
     two_machines,
 };
 use crate::steps::shop::{ORDERS, shop};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A standby needs lines for replication in `pg_hba.conf`, a role with REPLICATION, walsenders, a sufficient
 /// `wal_level` and, if it is to use one, a slot; `pg_basebackup` says which of them is missing.
 ///
 /// Method: a server from `initdb` where all of them are missing; run `pg_basebackup`, add one, run it again
 /// (manual: Streaming Replication).
+#[apply(exercise)]
 #[rstest]
 fn setup_from_nothing(#[context] test: Context) {
     let about = "From initdb to a standby that streams: the answer of pg_basebackup while a part of the set-up \
@@ -96,6 +98,7 @@ fn setup_from_nothing(#[context] test: Context) {
 /// `wal_level = minimal` ends the standby for good.
 ///
 /// Method: a pair that streams; take a part away, make the standby connect again, read its log; put it back.
+#[apply(exercise)]
 #[rstest]
 fn setup_taken_apart(#[context] test: Context) {
     let about = "What a standby logs when its primary loses a part of the set-up: the standby tries again until \

@@ -1,5 +1,6 @@
 //! Logical slots across a promotion. Nothing here sets up a subscription.
 
+use macro_rules_attribute::apply;
 use replication_lab::wal::Timeline;
 use replication_lab::{Topology, stat};
 use rstest::{Context, rstest};
@@ -7,13 +8,14 @@ use rstest::{Context, rstest};
 use super::failover_slot::{CREATE, SLOTS, decoded, name_a_database, wait_until_synchronised};
 use crate::steps::shop::{sessions, shop};
 use crate::steps::shutdown::shut_down_and_replay;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A logical slot exists on the primary only, and is not on a standby that is promoted; from PostgreSQL 17
 /// on one with `failover = true` is synchronised, and is.
 ///
 /// Method: a logical slot without `failover` and one with it; let the standby synchronise, promote it, and
 /// decode what was written before (manual: Logical Decoding, Replication Slot Synchronization).
+#[apply(exercise)]
 #[rstest]
 fn failover_slots(#[context] test: Context) {
     let about = "Logical slots across a promotion: a plain one does not survive it; from PostgreSQL 17 on \

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::{Shutdown, Standby, Topology};
 use rstest::{Context, rstest};
 
@@ -10,7 +11,7 @@ use super::from_standby::{ending, wait_for_orders};
 use super::subscription::{PUBLISH, copy_sequences, subscribe, wait_for_apply, wait_for_copy};
 use crate::steps::shop::{ORDER, ORDERS, shop, sums};
 use crate::steps::shutdown::STATE;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 
@@ -19,6 +20,7 @@ const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 ///
 /// Method: `initdb`, the schema by `pg_dump`, a subscription; write during and after the copy; stop the
 /// writes, wait until the subscription has applied everything, set the sequences, write on the new server.
+#[apply(exercise)]
 #[rstest]
 fn upgrade_by_subscription(#[context] test: Context) {
     let about = "An upgrade by logical replication: a new server gets the schema by pg_dump and the rows \
@@ -108,6 +110,7 @@ fn upgrade_by_subscription(#[context] test: Context) {
 ///
 /// Method: stop the standby; `--dry-run` with `wal_level = replica` and with `logical`; run it; start the
 /// server, and write on the primary (manual: `pg_createsubscriber`).
+#[apply(exercise)]
 #[rstest]
 fn subscriber_from_standby(#[context] test: Context) {
     let about = "From PostgreSQL 17 on pg_createsubscriber turns a stopped standby into a logical \

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::{wait_for_no_lag, wait_for_streaming};
 use replication_lab::conf::conninfo;
 use replication_lab::record::Reading;
@@ -13,7 +14,7 @@ use crate::steps::shop::{ORDERS, shop};
 use crate::steps::shutdown::shut_down;
 use crate::steps::slot::wait_for_slot;
 use crate::steps::wal::{REPLAYED, WRITTEN};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const RECEIVER: &str = "SELECT pid FROM pg_stat_wal_receiver";
 const HIDDEN: &str = "SELECT conninfo LIKE '%password=********%' FROM pg_stat_wal_receiver";
@@ -22,6 +23,7 @@ const TIMELINE: &str = "SELECT received_tli FROM pg_stat_wal_receiver";
 /// A standby that follows another standby gets the WAL that this one has received, and no more.
 ///
 /// Method: a chain of three; cut the link of the first standby, write, compare the second; heal.
+#[apply(exercise)]
 #[rstest]
 fn cascade(#[context] test: Context) {
     let about = "In a cascade the second standby gets what the first one has received: a cut above the first stops both, and both catch up afterwards";
@@ -82,6 +84,7 @@ fn cascade(#[context] test: Context) {
 ///
 /// Method: a chain of three; cut the link of the first standby and write; heal; cut the link of the second
 /// standby and write. Compare each time what the primary and standby1 show.
+#[apply(exercise)]
 #[rstest]
 fn lags_of_a_cascade(#[context] test: Context) {
     let about = "Lag in a cascade, by its cause: each upstream shows the lag of its own standby, so that a \
@@ -150,6 +153,7 @@ fn lags_of_a_cascade(#[context] test: Context) {
 ///
 /// Method: change `primary_conninfo` and `primary_slot_name`, and reload; stop the primary, promote the
 /// first standby, repoint the second one's link there, so that its address stays; change the slot again.
+#[apply(exercise)]
 #[rstest]
 fn reconfigure(#[context] test: Context) {
     let about = "A reload changes the name and the slot of a standby, and lets it follow a new primary to its timeline, without a restart and without a rebuild";

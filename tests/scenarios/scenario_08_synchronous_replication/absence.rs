@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::{Node, Proof, Result, Session, Shutdown};
 use rstest::{Context, rstest};
@@ -12,7 +13,7 @@ use super::commits::{
 };
 use super::pair::{NO_RULE, RELOAD, synchronous_pair};
 use crate::steps::shop::{ORDER, ORDERS};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const CANCELLED: &str = "01000 canceling wait for synchronous replication due to user request — The \
     transaction has already committed locally, but might not have been replicated to the standby.";
@@ -28,6 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// Method: stop the standby, commit, look; cancel, terminate, let a timeout pass; start the standby
 /// behind a cut link, and count on both.
+#[apply(exercise)]
 #[rstest]
 fn standby_gone(#[context] test: Context) {
     let about =
@@ -103,6 +105,7 @@ fn standby_gone(#[context] test: Context) {
 /// A commit that waits is answered when the standby returns, or when the rule is emptied.
 ///
 /// Method: stop the standby, commit, start it; stop it again, commit, empty the rule and reload.
+#[apply(exercise)]
 #[rstest]
 fn standby_returns(#[context] test: Context) {
     let about =

@@ -1,17 +1,19 @@
 //! The rules of `synchronous_standby_names`, and which standbys are synchronous under each. Nothing here
 //! is measured.
 
+use macro_rules_attribute::apply;
 use replication_lab::{Shutdown, Topology};
 use rstest::{Context, rstest};
 
 use super::sync_rules::{RULES, judged, under, wait_for_walsenders};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// The rule names the standbys that count, their order, and how many must confirm a commit; with fewer of
 /// them connected a commit blocks (manual: `synchronous_standby_names`).
 ///
 /// Method: three standbys, one rule after the other, a commit under each; stop `s1`, and repeat. A commit
 /// blocks if every connected standby has confirmed it and it still waits; it is then cancelled.
+#[apply(exercise)]
 #[rstest]
 fn who_counts(#[context] test: Context) {
     let about = "Which standbys are synchronous under a rule, and what changes when the first standby stops";

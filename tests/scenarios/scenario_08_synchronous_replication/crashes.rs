@@ -1,6 +1,7 @@
 //! A primary that crashes under writers, with a synchronous standby and with an asynchronous one. Nothing
 //! here judges a time.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::ledger::Outcome;
 use replication_lab::record::Reading;
@@ -9,12 +10,13 @@ use rstest::{Context, rstest};
 use crate::steps::crash::{
     WRITERS, around_the_cut, at_work, cut_between, take_over, verdict, wait_for_waiting,
 };
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// No acked order is lost when a primary with a synchronous standby crashes under load.
 ///
 /// Method: writers note the answer to each order; kill the primary, promote the standby, let the writers
 /// continue there, and compare their ledger with the table.
+#[apply(exercise)]
 #[rstest]
 fn zero_loss(#[context] test: Context) {
     let about =
@@ -49,6 +51,7 @@ fn zero_loss(#[context] test: Context) {
 ///
 /// Method: cut the link while a lock holds all writers, wait until every writer waits for the standby,
 /// kill the primary, promote the standby behind the cut.
+#[apply(exercise)]
 #[rstest]
 fn zero_loss_behind_a_cut(#[context] test: Context) {
     let about = "The link to the synchronous standby is cut before the primary crashes: no order is acked behind the cut, and none is lost";
@@ -96,6 +99,7 @@ fn zero_loss_behind_a_cut(#[context] test: Context) {
 /// The comparison finds the losses of an asynchronous pair: every order that was acked behind the cut.
 ///
 /// Method: as in [`zero_loss_behind_a_cut`], with an asynchronous standby.
+#[apply(exercise)]
 #[rstest]
 fn losses_are_found(#[context] test: Context) {
     let about =

@@ -1,5 +1,6 @@
 //! What `remote_write` leaves out and `on` waits for: the flush on the standby. No commit is timed here.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use rstest::{Context, rstest};
 
@@ -7,13 +8,14 @@ use super::commits::{Commit, SYNC_REP, order_of, session_at, wait_for_sync_rep};
 use super::pair::synchronous_pair_of;
 use super::unflushable::{continue_in_an_unflushable_segment, repair, wait_for_failed_flush};
 use crate::steps::crash::must_have_crashed;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// A commit at `remote_write` is answered before the standby has flushed it, and can be lost; one at
 /// `on` is not answered (manual: `synchronous_commit`).
 ///
 /// Method: lead the standby's next WAL segment to `/dev/null`, where a write succeeds and a flush fails;
 /// commit at each level; crash the primary, promote the standby, and look for both commits.
+#[apply(exercise)]
 #[rstest]
 fn remote_write(#[context] test: Context) {
     let about =

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::record::Reading;
 use rstest::{Context, rstest};
@@ -13,7 +14,7 @@ use super::commits::{
 };
 use super::pair::{NO_RULE, PAUSE, RELOAD, RESUME, synchronous_pair};
 use crate::steps::shop::{ORDER, ORDERS};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const ONE_WAY: Duration = Duration::from_millis(20);
 
@@ -22,6 +23,7 @@ const ONE_WAY: Duration = Duration::from_millis(20);
 /// Method: hold back one process after the other, the primary's WAL writer, the standby's walreceiver, its
 /// replay, and commit at each level; then without a rule. A walreceiver that is frozen neither writes nor
 /// flushes: `remote_write` and `on` look alike here, and [`durability`](super::durability) separates them.
+#[apply(exercise)]
 #[rstest]
 fn what_a_commit_waits_for(#[context] test: Context) {
     let about = "What a commit waits for at each level of synchronous_commit";
@@ -98,6 +100,7 @@ fn what_a_commit_waits_for(#[context] test: Context) {
 ///
 /// Method: time the commits of one client at each level, over a direct link and over one with a delay of
 /// 20 ms each way. `local` stands for an asynchronous pair: its commit waits for the same.
+#[apply(exercise)]
 #[rstest]
 fn commit_levels(#[context] test: Context) {
     let about = "How long a commit takes at each level, over a direct link and with a delay of 20 ms each way";
@@ -142,6 +145,7 @@ fn commit_levels(#[context] test: Context) {
 /// A read on the synchronous standby sees every commit that was answered at `remote_apply`.
 ///
 /// Method: pause replay and commit at `on` and at `remote_apply`; resume, and read after the answer.
+#[apply(exercise)]
 #[rstest]
 fn remote_apply(#[context] test: Context) {
     let about = "After the answer to a commit at remote_apply a read on the standby sees it; at on it may not";

@@ -1,5 +1,6 @@
 //! Every alert, raised and cleared. Nothing here uses a check from outside the lab.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::health::Severity;
 use replication_lab::{Proof, Shutdown, Topology};
@@ -10,12 +11,13 @@ use super::causes::{
 };
 use super::judges::{Judges, install_with};
 use super::questions::{HOLDER, line, wait_for_count};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// Lag has three levels, paused replay is an alert of its own, and both clear.
 ///
 /// Method: pause replay and write more and more WAL; the views and `health.rs` judge each level on both
 /// servers; resume.
+#[apply(exercise)]
 #[rstest]
 fn lag(#[context] test: Context) {
     let about = "Lag becomes INFO, WARNING and CRITICAL as it grows, and clears";
@@ -81,6 +83,7 @@ fn lag(#[context] test: Context) {
 /// A failing archiver, a missing synchronous standby and an old xmin are alerts of a primary, and clear.
 ///
 /// Method: each is caused, judged by the views and by `health.rs`, and undone.
+#[apply(exercise)]
 #[rstest]
 fn primary(#[context] test: Context) {
     let about = "A failing archiver, a missing synchronous standby and an old xmin raise alerts, which clear";
@@ -166,6 +169,7 @@ fn primary(#[context] test: Context) {
 ///
 /// Method: stop the standby, freeze the checkpointer, fill WAL segments; start the standby before a
 /// checkpoint; stop it once more, make a checkpoint, and replace the slot.
+#[apply(exercise)]
 #[rstest]
 fn slots(#[context] test: Context) {
     let about =

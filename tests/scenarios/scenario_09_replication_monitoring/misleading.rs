@@ -1,6 +1,7 @@
 //! Checks that mislead: by the wrong question, without a privilege, or without an expectation. Nothing here
 //! changes a threshold.
 
+use macro_rules_attribute::apply;
 use replication_lab::catchup::wait_for_no_lag;
 use replication_lab::health::{Expected, Severity, Thresholds};
 use replication_lab::{Shutdown, Topology};
@@ -9,12 +10,13 @@ use rstest::{Context, rstest};
 use super::causes::{held_at_the_start, message};
 use super::judges::{Judges, MONITOR, install, observe_as, verdicts};
 use super::questions::{USUAL_BYTES, USUAL_LAG, wait_for_count, wait_for_idleness};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// Three usual checks find no problem where there is one, or one where there is none.
 ///
 /// Method: freeze the walreceiver; cut its link until it ends; leave the primary idle; hold a walsender in
 /// its startup. Each time run the usual query, and both judgements of the lab.
+#[apply(exercise)]
 #[rstest]
 fn blind_spots(#[context] test: Context) {
     let about =
@@ -96,6 +98,7 @@ fn blind_spots(#[context] test: Context) {
 ///
 /// Method: run the library's check with such a role on both servers, and with a role without it; then stop
 /// the standby.
+#[apply(exercise)]
 #[rstest]
 fn health_check(#[context] test: Context) {
     let about = "A health check needs pg_monitor alone, is read-only, and works on a primary and on a standby";

@@ -1,17 +1,19 @@
 //! The monitoring views, read on both servers by a role with `pg_monitor` alone. Nothing here raises an
 //! alert.
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::catchup::wait_for_no_lag;
 use rstest::{Context, rstest};
 
 use super::judges::{install, session_as};
 use super::questions::{DASHBOARD, HISTORY, SLOTS, STANDBY, WAL, line};
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// One set of views works in every version, on a primary and on a standby.
 ///
 /// Method: create the views on the primary; a role with `pg_monitor` alone reads each on both servers.
+#[apply(exercise)]
 #[rstest]
 fn queries(#[context] test: Context) {
     let about =

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::wait::{PATIENCE, Seen, until};
 use replication_lab::wal::Timeline;
 use replication_lab::{RecoveryTarget, Result, Session, Topology};
@@ -10,7 +11,7 @@ use rstest::{Context, rstest};
 use crate::steps::archive::TO_ARCHIVE;
 use crate::steps::shop::{ORDERS, USERS};
 use crate::steps::shutdown::shut_down;
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders AS o";
 
@@ -19,6 +20,7 @@ const ROWS: &str = "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM orders
 ///
 /// Method: archive WAL, make a base backup, write; read the time, drop a table, write; recover to that
 /// time (manual: Continuous Archiving and Point-in-Time Recovery).
+#[apply(exercise)]
 #[rstest]
 fn point_in_time(#[context] test: Context) {
     let about = "Point-in-time recovery restores a dropped table with every row. The whole data directory with pg_wal may be deleted here because every WAL file is in the archive by then; otherwise save pg_wal first";

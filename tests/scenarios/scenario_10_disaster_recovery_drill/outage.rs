@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use macro_rules_attribute::apply;
 use replication_lab::Topology;
 use replication_lab::health::Severity;
 use rstest::{Context, rstest};
@@ -13,12 +14,13 @@ use super::drill::{
 use crate::steps::crash::{
     around_the_cut, at_work, compared, cut_between, must_have_crashed, survivor,
 };
-use crate::support::{Lab, scenario};
+use crate::support::{Lab, exercise, scenario};
 
 /// With a synchronous standby a crash of the primary costs time and no acked order.
 ///
 /// Method: writers with a ledger; crash the primary's server, repeat a health check, fence, promote; start
 /// the old primary as its machine would, rewind it; compare the ledger with the new primary.
+#[apply(exercise)]
 #[rstest]
 fn drill(#[context] test: Context) {
     let about = "The whole drill with a synchronous standby: the downtime that clients saw, and no acked \
@@ -92,6 +94,7 @@ fn drill(#[context] test: Context) {
 /// and no health check shows that.
 ///
 /// Method: the same drill with an asynchronous pair whose link is cut before the crash.
+#[apply(exercise)]
 #[rstest]
 fn drill_behind(#[context] test: Context) {
     let about = "The drill with an asynchronous standby that is behind: the acked orders that it has not \

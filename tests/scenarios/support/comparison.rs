@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use replication_lab::page;
 use replication_lab::record::Entry;
 
-use super::since::page_name;
-
 /// The page of a run.
 pub(super) struct Page<'a> {
     /// `scenario_04_manual_failover@promote`.
@@ -54,36 +52,71 @@ impl Page<'_> {
     /// goes where insta's difference went, so that it stands below it.
     #[expect(clippy::print_stdout, reason = "the test harness prints it below the difference")]
     pub(super) fn explain(&self, record: &Path, keep: bool) {
-        let (name, major, accepted) = (self.name, self.major, self.accepted_name());
+        let (name, accepted) = (self.name, self.accepted_name());
         let servers = match keep {
             true => "The servers are kept, with their logs; cargo lab clean removes them.",
             false => "LAB_KEEP=1 keeps the servers of a test that fails, with their logs.",
         };
         println!(
             "\nThe page of {name} differs from the accepted one, snapshots/{accepted}.snap.\n\n\
-             You meant the change? Accept the page, and read the diff:\n  \
-             cargo lab accept --pg {major} {name}\n  git diff snapshots/\n\n\
+             {decision}\
              The last step of this run:\n{step}\n\
-             The whole run is in {record}.\n{servers}\n\n\
-             PostgreSQL {major} differs from the versions before? A page holds from its version on:\n  \
-             cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{major}.snap'\n\
-             and accept as above. It differs from the versions after it? Then the accepted page is theirs:\n  \
-             cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{next}.snap'\n\
-             and accept as above.\n",
+             The whole run is in {record}.\n{servers}\n{versions}",
+            decision = self.decision(),
+            versions = self.versions(),
             step = page::last_step(self.entries),
             record = record.display(),
-            next = major + 1,
         );
     }
 
+    /// Returns what a person can do about the difference.
+    fn decision(&self) -> String {
+        let (name, major) = (self.name, self.major);
+        match is_checkout() {
+            true => format!(
+                "You meant the change? Accept the page, and read the diff:\n  \
+                 cargo lab accept --pg {major} {name}\n  git diff snapshots/\n\n"
+            ),
+            false => format!(
+                "The accepted page says what PostgreSQL {major} does on the machines of this project. This \
+                 PostgreSQL,\nits settings, or this machine does otherwise: `lab show {name} --pg {major}` \
+                 prints the page.\n\n"
+            ),
+        }
+    }
+
+    /// Returns how a version gets a page of its own.
+    fn versions(&self) -> String {
+        let (name, major, accepted) = (self.name, self.major, self.accepted_name());
+        let next = major + 1;
+        match is_checkout() {
+            true => format!(
+                "\nPostgreSQL {major} differs from the versions before? A page holds from its version on:\n  \
+                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{major}.snap'\n\
+                 and accept as above. It differs from the versions after it? Then the accepted page is theirs:\n  \
+                 cp 'snapshots/{accepted}.snap' 'snapshots/{name}.pg{next}.snap'\n\
+                 and accept as above.\n"
+            ),
+            false => String::new(),
+        }
+    }
+
     fn accepted_name(&self) -> String {
-        page_name(self.accepted, self.name, self.major)
+        let files = std::fs::read_dir(self.accepted).into_iter().flatten().flatten();
+        let files = files.filter_map(|file| file.file_name().into_string().ok());
+        page::since(files, self.name, self.major)
     }
 }
 
-/// Returns the folder of the accepted pages.
+/// Tells whether the current directory is a checkout, whose pages a person may change.
+fn is_checkout() -> bool {
+    Path::new("Cargo.toml").is_file()
+}
+
+/// Returns the folder of the accepted pages, below the current directory: that is the checkout in which
+/// cargo runs tests, or the directory with the program's own pages that `lab` made.
 pub(super) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots")
+    std::path::absolute("snapshots").unwrap_or_default()
 }
 
 #[cfg(test)]
