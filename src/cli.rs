@@ -82,6 +82,7 @@ async fn run_command(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Report { records, out } => Ok(report::run(records, out.as_deref())?),
         Command::List => exercises::list(),
+        Command::Versions => exercises::versions(),
         Command::Show { exercises, pg } => exercises::show(&exercises, pg),
         Command::Check(options) => Ok(check::run(&options).await),
         Command::Up(shape) => up::run(&shape).await.map(|()| ExitCode::SUCCESS),

@@ -16,6 +16,7 @@
 //! replaced after every run and refers to the file beside it where a person keeps those.
 
 mod appendix;
+mod changes;
 mod chapter;
 mod drawing;
 mod html;
@@ -36,6 +37,7 @@ mod workbook;
 use askama::Template as _;
 
 use crate::error::{Error, Result};
+pub use changes::Changes;
 use chapter::Chapter;
 pub use journal::NOTES;
 use plots::Drawn;

@@ -92,6 +92,10 @@ A page holds from its version on: snapshots/README.md says when a version gets a
         #[arg(long, value_name = "MAJOR")]
         pg: Option<u16>,
     },
+    /// Print what differs between versions of PostgreSQL, from the accepted pages, in Markdown
+    #[command(after_help = "Example:
+  cargo lab versions > docs/versions.md")]
+    Versions,
     /// Render the report of recorded runs: one page of HTML, and the journal in Markdown
     #[command(after_help = "Examples:
   cargo lab report                         of the records in target/lab

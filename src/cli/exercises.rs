@@ -1,4 +1,4 @@
-//! `lab list` and `lab show`: the exercises and their pages, without a build and without a server;
+//! `lab list`, `lab show` and `lab versions`: the exercises and their pages, without a build and without a server;
 //! and whether a name that was typed belongs to one of them. The names come from the workbook.
 
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use super::nearest::nearest;
 use super::workbook;
 use crate::files;
 use crate::record::page;
-use crate::report::Workbook;
+use crate::report::{Changes, Workbook};
 
 /// Prints every scenario with its exercises, and what each of them shows.
 pub(super) fn list() -> Result<ExitCode> {
@@ -44,6 +44,15 @@ pub(super) fn show(names: &[String], major: Option<u16>) -> Result<ExitCode> {
         })?;
         let _ = writeln!(out, "{}", without_head(&text));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what differs between versions of PostgreSQL.
+pub(super) fn versions() -> Result<ExitCode> {
+    let workbook = workbook::read()?;
+    let pages = files::page_names().filter_map(|name| Some((name.clone(), files::page(&name)?)));
+    let text = Changes::read(&workbook, &pages.collect::<Vec<_>>()).render()?;
+    let _ = writeln!(std::io::stdout(), "{text}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -29,7 +29,7 @@ use notebook::Line;
 use plots::{Bars, Wanted};
 pub use reference::{Expected, Reference};
 use scenario::{Blank, Scenario};
-use whole::{Aside, Whole};
+use whole::{Aside, Change, Whole};
 
 /// The name of the file of what spans scenarios, and of a scenario's file in its folder.
 const FILE: &str = "workbook.toml";
@@ -46,6 +46,7 @@ pub struct Workbook {
     /// Claims that belong to no scenario.
     pub(crate) claims: Vec<Claim>,
     pub(crate) asides: Vec<Aside>,
+    pub(crate) changes: Vec<Change>,
     /// The figures, and the exercises with plots, of the report's first screen.
     pub(crate) highlights: Vec<Blank>,
     pub(crate) shown_first: Vec<String>,
@@ -88,6 +89,7 @@ impl Workbook {
             tools: whole.tools,
             claims: whole.claims,
             asides: whole.asides,
+            changes: whole.changes,
             highlights: whole.highlights,
             shown_first: whole.shown_first,
             runbook: whole.runbook,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pretty_assertions::assert_eq;
-use replication_lab::report::{Expected, Workbook};
+use replication_lab::report::{Changes, Expected, Workbook};
 
 /// The workbook has exactly the exercises that have pages.
 #[test]
@@ -44,6 +44,22 @@ fn whatever_the_workbook_asks_for_stands_on_a_page() {
 fn every_line_of_the_notebook_is_answered() {
     let unanswered = workbook().unanswered();
     assert!(unanswered.is_empty(), "\n{}", unanswered.join("\n"));
+}
+
+/// Every page of a version has a change of the workbook that says why it differs from the page before, every
+/// change has its page, and `docs/versions.md` says all of them.
+#[test]
+fn versions_differ_as_the_workbook_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let folder = root.join("snapshots");
+    let pages = names_in(&folder).into_iter().map(|name| (name.clone(), read(&folder.join(&name))));
+    let (workbook, pages) = (workbook(), pages.collect::<Vec<_>>());
+    let changes = Changes::read(&workbook, &pages);
+    assert_eq!(changes.unexplained(), Vec::<String>::new());
+    let written = read(&root.join("docs/versions.md"));
+    let current = changes.render().unwrap_or_else(|error| panic!("{error}"));
+    assert!(written.trim_end() == current.trim_end(), "cargo lab versions > docs/versions.md");
 }
 
 fn has(page: &str, expected: &Expected) -> bool {

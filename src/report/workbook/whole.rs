@@ -29,6 +29,18 @@ pub(super) struct Whole {
     pub(super) runbook: Option<String>,
     #[serde(rename = "aside", default)]
     pub(super) asides: Vec<Aside>,
+    #[serde(rename = "change", default)]
+    pub(super) changes: Vec<Change>,
+}
+
+/// A change of PostgreSQL that the pages of an exercise show.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    /// The major version that has it first, and whose release notes say so.
+    pub(crate) since: u16,
+    pub(crate) what: String,
+    pub(crate) exercise: String,
 }
 
 /// Lines of the notebook that nothing judges, and why.

@@ -5,11 +5,12 @@
 //! shows its standbys, a standby shows its upstream, and a slot shows the WAL that it retains for a standby
 //! that is away: each has what the others lack.
 //!
-//! Its tests are in `views`, `each_alert` and `misleading`; its own steps in `judges` (both judgements),
+//! Its tests are in `views`, `inventory`, `each_alert` and `misleading`; its own steps in `judges` (both judgements),
 //! `causes` (what raises each alert) and `questions` (queries with one line for an answer).
 
 mod causes;
 mod each_alert;
+mod inventory;
 mod judges;
 mod misleading;
 mod questions;
