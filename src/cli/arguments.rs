@@ -296,8 +296,9 @@ mod tests {
         let mut examples = 0;
         for line in helps.iter().flat_map(|help| help.lines()) {
             let Some(line) = line.strip_prefix("  cargo ") else { continue };
-            // Two blanks separate an example from its description.
+            // Two blanks separate an example from its description; where its output goes is the shell's.
             let example = line.split("  ").next().unwrap_or_default();
+            let example = example.split(" > ").next().unwrap_or_default();
             let parsed = Arguments::try_parse_from(words(example));
             assert!(parsed.is_ok(), "{example}: {:?}", parsed.err().map(|error| error.to_string()));
             examples += 1;
