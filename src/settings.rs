@@ -19,6 +19,8 @@ pub struct Settings {
     pub version: Option<Version>,
     /// `LAB_IMAGE`: a container image to use instead of `postgres:<major>`.
     pub image: Option<String>,
+    /// `LAB_IMAGE_USER`: the user of an image that runs the server, where the image does not say.
+    pub image_user: Option<String>,
     /// `LAB_PG_BIN`: the directory of PostgreSQL's programs, instead of the search for it.
     pub bin: Option<PathBuf>,
     /// `LAB_DIR`: the directory below which local clusters are created; by default the temporary
@@ -71,6 +73,7 @@ impl Default for Settings {
             host: HostChoice::Auto,
             version: None,
             image: None,
+            image_user: None,
             bin: None,
             dir: std::env::temp_dir(),
             keep: false,
@@ -116,10 +119,11 @@ impl Settings {
             version: parse(
                 given("LAB_PG"),
                 "LAB_PG",
-                "a major version from 13 on, such as 17, 19rc1 or 20devel",
+                "a version from 13 on, such as 17, 17.4, 19rc1, or of an image 17-alpine",
                 |text| text.parse().ok(),
             )?,
             image: given("LAB_IMAGE"),
+            image_user: given("LAB_IMAGE_USER"),
             bin: given("LAB_PG_BIN").map(PathBuf::from),
             dir: given("LAB_DIR").map_or(default.dir, PathBuf::from),
             keep: switch(given("LAB_KEEP"), "LAB_KEEP")?,
@@ -326,6 +330,7 @@ mod tests {
         assert_eq!(with("LAB_HOST", "local").unwrap().host, HostChoice::Local);
         assert_eq!(with("LAB_PG", "19rc1").unwrap().version.unwrap().major(), 19);
         assert_eq!(with("LAB_IMAGE", "mine:1").unwrap().image.unwrap(), "mine:1");
+        assert_eq!(with("LAB_IMAGE_USER", "1001").unwrap().image_user.unwrap(), "1001");
         assert_eq!(with("LAB_PG_BIN", "/opt/pg").unwrap().bin.unwrap(), PathBuf::from("/opt/pg"));
         assert_eq!(with("LAB_DIR", "/dev/shm").unwrap().dir, PathBuf::from("/dev/shm"));
         assert!(with("LAB_KEEP", "1").unwrap().keep);

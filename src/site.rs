@@ -3,7 +3,8 @@
 //! a cluster.
 //!
 //! ```text
-//!   Site ─┬─ containers of an Image   containers.rs, image.rs, route.rs (back to this process)
+//!   Site ─┬─ containers of an Image   containers.rs, image.rs, contents.rs (what is in one),
+//!         │                           route.rs (back to this process)
 //!         └─ an Installation          installation.rs
 //!
 //!   programs beside the server        companion.rs  HAProxy, PgBouncer, psql
@@ -19,6 +20,8 @@
 pub(crate) mod companion;
 #[cfg(feature = "container")]
 mod containers;
+#[cfg(feature = "container")]
+mod contents;
 mod directory;
 mod guest;
 #[cfg(feature = "container")]
@@ -105,7 +108,7 @@ impl Site {
     async fn find(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
         match settings.host {
             HostChoice::Local => Self::local(settings, "LAB_HOST=local").await,
-            HostChoice::Container => Self::container(settings, pull).await,
+            HostChoice::Container => Self::container(settings, "LAB_HOST=container", pull).await,
             HostChoice::Auto => Self::auto(settings, pull).await,
         }
     }
@@ -127,7 +130,7 @@ impl Site {
     }
 
     #[cfg(not(feature = "container"))]
-    async fn container(_: &Settings, _: Option<&Tell<'_>>) -> Result<Self> {
+    async fn container(_: &Settings, _: &str, _: Option<&Tell<'_>>) -> Result<Self> {
         let act = "looking for a container engine";
         Err(Error::missing(act, "a lab that was built without the feature \"container\"")
             .remedy("build it with the feature \"container\", or set LAB_HOST=local"))
@@ -139,13 +142,13 @@ impl Site {
     }
 
     #[cfg(feature = "container")]
-    async fn container(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
+    async fn container(settings: &Settings, why: &str, pull: Option<&Tell<'_>>) -> Result<Self> {
         let containers = Containers::of_process().await?;
-        let image = match image::find(containers.engine(), settings).await? {
+        let image = match containers.find(settings).await? {
             Some(image) => image,
-            None => image::pull(containers.engine(), settings, pull).await?,
+            None => containers.pull(settings, pull).await?,
         };
-        Ok(Self::on(containers, image, "LAB_HOST=container", settings))
+        Ok(Self::on(containers, image, why, settings))
     }
 
     #[cfg(feature = "container")]
@@ -165,7 +168,7 @@ impl Site {
             return Self::local(settings, "LAB_PG_BIN is set").await;
         }
         if settings.image.is_some() {
-            return Self::container(settings, pull).await;
+            return Self::container(settings, "LAB_IMAGE is set", pull).await;
         }
         match Self::containers_that_serve(settings).await {
             Ok(Some(site)) => Ok(site),
@@ -194,7 +197,7 @@ impl Site {
     #[cfg(feature = "container")]
     async fn containers_that_serve(settings: &Settings) -> Result<Option<Self>> {
         let containers = Containers::of_process().await?;
-        let Some(image) = image::find(containers.engine(), settings).await? else {
+        let Some(image) = containers.find(settings).await? else {
             return Ok(None);
         };
         containers.probe(&image, settings).await?;
@@ -209,17 +212,16 @@ impl Site {
     #[cfg(feature = "container")]
     async fn pulled(settings: &Settings, pull: Option<&Tell<'_>>) -> Result<Self> {
         let containers = Containers::of_process().await?;
-        let image = image::pull(containers.engine(), settings, pull).await?;
+        let image = containers.pull(settings, pull).await?;
         containers.probe(&image, settings).await?;
         Ok(Self::on(containers, image, "the image was pulled just now", settings))
     }
 
-    /// Returns the PostgreSQL version of servers here; the minor version only where it is known
-    /// before a server runs.
+    /// Returns the PostgreSQL version of servers here, as `postgres --version` reports it.
     pub fn version(&self) -> &Version {
         match &self.ground {
             #[cfg(feature = "container")]
-            Ground::Container(_, image) => &image.version,
+            Ground::Container(_, image) => &image.contents.version,
             Ground::Local(installation) => &installation.version,
         }
     }
@@ -353,7 +355,8 @@ impl fmt::Display for Ground {
             #[cfg(feature = "container")]
             Self::Container(containers, image) => {
                 let version = &containers.engine().version;
-                write!(f, "containers of {}:{} on engine {version}", image.name, image.tag)
+                let (image, server) = (&image.reference, &image.contents.version);
+                write!(f, "containers of {image}, PostgreSQL {server}, on engine {version}")
             }
             Self::Local(installation) => {
                 let Installation { bin, version } = installation.as_ref();

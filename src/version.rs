@@ -1,16 +1,17 @@
-//! PostgreSQL versions as people write them: `17`, `19rc1`, `20devel`. Only major versions are
-//! compared. Nothing here knows which versions a machine has.
+//! PostgreSQL versions as people write them: `17`, `17.4`, `19rc1`, `20devel`, and with the variant
+//! of an image, `17-alpine`. Nothing here knows which versions a machine has.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result, Why};
 
-/// A version of PostgreSQL: its major version, and the text it was read from.
+/// A version of PostgreSQL: its release, and the variant of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     major: u16,
-    text: String,
+    release: String,
+    variant: Option<String>,
 }
 
 /// The oldest version that the lab's waits and queries are written for.
@@ -27,13 +28,38 @@ impl Version {
 
     /// Returns the minor version, such as 10 of `17.10`; none where the text has none.
     pub fn minor(&self) -> Option<u16> {
-        self.text.split_once('.')?.1.parse().ok()
+        self.release.split_once('.')?.1.parse().ok()
+    }
+
+    /// Returns the variant of an image, such as `alpine` of `17-alpine`; none where the text has
+    /// none.
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
     }
 
     /// Tells whether this is a finished release: no beta, no release candidate, no build of the
     /// master branch.
     pub fn is_stable(&self) -> bool {
-        self.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        self.release.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    }
+
+    /// Tells whether a server of this version is what was asked for. `17` asks for any 17, `17.4`
+    /// and `19rc1` for that release; a variant is none of a server's.
+    pub fn satisfies(&self, asked: &Self) -> bool {
+        self.major == asked.major && (asked.is_only_major() || self.release == asked.release)
+    }
+
+    /// Tells whether an image whose tag is this version may have what was asked for: the tag `17`
+    /// does not say which 17 is in it, the tag `17-alpine3.22` is a `17-alpine`.
+    pub fn may_satisfy(&self, asked: &Self) -> bool {
+        let variant = self.variant().unwrap_or_default();
+        self.major == asked.major
+            && (self.is_only_major() || self.satisfies(asked))
+            && asked.variant().is_none_or(|asked| variant.starts_with(asked))
+    }
+
+    fn is_only_major(&self) -> bool {
+        self.release.bytes().all(|byte| byte.is_ascii_digit())
     }
 
     /// Reads the version from the output of `postgres --version`, such as `postgres (PostgreSQL)
@@ -45,7 +71,8 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.release)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "-{variant}"))
     }
 }
 
@@ -59,14 +86,24 @@ impl FromStr for Version {
     /// The text is no such version: [`Error::is_bad_input`].
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::new("reading a version", Why::Version { text: text.to_owned() });
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (digits, rest) = text.split_at(end);
+        let (release, variant) = match text.split_once('-') {
+            Some((release, variant)) => (release, Some(variant)),
+            None => (text, None),
+        };
+        let end = release.find(|c: char| !c.is_ascii_digit()).unwrap_or(release.len());
+        let (digits, rest) = release.split_at(end);
         let major: u16 = digits.parse().map_err(|_| bad())?;
         let suffix = ["", ".", "rc", "beta", "alpha", "devel"].iter().any(|word| {
             rest.strip_prefix(word).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         });
-        match suffix && major >= OLDEST {
-            true => Ok(Self { major, text: text.to_owned() }),
+        let named = variant.is_none_or(|variant| {
+            !variant.is_empty()
+                && variant.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        });
+        match suffix && named && major >= OLDEST {
+            true => {
+                Ok(Self { major, release: release.to_owned(), variant: variant.map(str::to_owned) })
+            }
             false => Err(bad()),
         }
     }
@@ -78,14 +115,19 @@ mod tests {
 
     #[test]
     fn versions_as_people_write_them() {
-        for (text, major, stable) in
-            [("13", 13, true), ("17.4", 17, true), ("19rc1", 19, false), ("20devel", 20, false)]
-        {
+        for (text, major, stable) in [
+            ("13", 13, true),
+            ("17.4", 17, true),
+            ("19rc1", 19, false),
+            ("20devel", 20, false),
+            ("17-alpine", 17, true),
+            ("19beta1-trixie", 19, false),
+        ] {
             let version: Version = text.parse().unwrap();
             assert_eq!((version.major(), version.is_stable()), (major, stable), "{text}");
             assert_eq!(version.to_string(), text);
         }
-        for text in ["", "12", "latest", "17-alpine", "v17", "17 ", "-17"] {
+        for text in ["", "12", "latest", "17-", "17-a b", "v17", "17 ", "-17", "17.4.0"] {
             assert!(text.parse::<Version>().unwrap_err().is_bad_input(), "{text:?}");
         }
     }
@@ -109,5 +151,32 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Version>().unwrap().minor(), minor, "{text}");
         }
+    }
+
+    #[test]
+    fn a_release_is_what_was_asked_for_or_not() {
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        for (there, asked, is, may) in [
+            ("17.4", "17", true, true),
+            ("17.4", "17.4", true, true),
+            ("17.10", "17.4", false, false),
+            ("17", "17.4", false, true),
+            ("18", "17.4", false, false),
+            ("19rc1", "19", true, true),
+            ("19rc1", "19rc1", true, true),
+            ("19beta2", "19rc1", false, false),
+            ("17.4-alpine3.22", "17-alpine", true, true),
+            ("17.4-trixie", "17-alpine", true, false),
+            ("17", "17-alpine", true, false),
+            ("17-alpine", "17", true, true),
+        ] {
+            let (one, asked) = (version(there), version(asked));
+            assert_eq!(
+                (one.satisfies(&asked), one.may_satisfy(&asked)),
+                (is, may),
+                "{one} {asked}"
+            );
+        }
+        assert_eq!(version("17-alpine").variant(), Some("alpine"));
     }
 }

@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::site::companion::Companion;
 use crate::site::survey::Survey;
+#[cfg(feature = "container")]
+use crate::version::Version;
 
 /// Prints what there is. The exit code is 0 when a run can start.
 pub(super) async fn run(location: &Location, install: bool) -> Result<ExitCode> {
@@ -67,8 +69,8 @@ fn containers(survey: &Survey) -> Vec<(&'static str, String)> {
     let engine = survey.engine.as_ref();
     let engine = engine.map_or_else(why, |engine| format!("{} answers", engine.version));
     let mut images: Vec<_> = survey.images.iter().collect();
-    images.sort_by_key(|image| image.version.major());
-    let images = images.into_iter().map(|image| format!("{}:{}", image.name, image.tag));
+    images.sort_by_key(|image| image.claim.as_ref().map(Version::major));
+    let images = images.into_iter().map(|image| image.reference.clone());
     if survey.engine.is_err() {
         return vec![("container engine", engine)];
     }

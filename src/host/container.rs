@@ -1,13 +1,12 @@
 //! A host in a container. Its main process sleeps, and servers are started in it by command: so a
 //! server can stop, crash, be rewound and start again on the same host. Any image works that has
-//! the server's programs, a shell and a user `postgres`; its entry point is never used.
+//! the server's programs, a shell and a user that can run them; its entry point is never used.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{Stream, StreamExt as _};
-use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::bollard::container::LogOutput;
 use testcontainers_modules::testcontainers::bollard::errors::Error as DockerError;
 use testcontainers_modules::testcontainers::bollard::exec::{
@@ -16,7 +15,7 @@ use testcontainers_modules::testcontainers::bollard::exec::{
 use testcontainers_modules::testcontainers::bollard::models::{HostConfig, PortBinding};
 use testcontainers_modules::testcontainers::core::IntoContainerPort as _;
 use testcontainers_modules::testcontainers::runners::AsyncRunner as _;
-use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt as _};
+use testcontainers_modules::testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::engine::{self, Engine};
@@ -34,12 +33,30 @@ pub(crate) const HOME: &str = "/tmp/lab";
 /// The seconds after which a container without an armed switch ends.
 const FUSE: f64 = 10.0;
 
+/// The shared memory of a container, in bytes: parallel queries need more than the engine's 64 MB.
+const SHARED_MEMORY: u64 = 1 << 30;
+
+/// The image that a container is started from.
+#[derive(Debug)]
+pub(crate) struct Base<'a> {
+    /// The image as a person names it.
+    pub(crate) reference: &'a str,
+    /// The engine's id of it.
+    pub(crate) id: &'a str,
+    /// The user of every program.
+    pub(crate) user: &'a str,
+    /// The variables of the image that no program may have.
+    pub(crate) unwanted: &'a [String],
+}
+
 /// A container that is removed with this process.
 pub struct Container {
     engine: Arc<Engine>,
     id: String,
-    inner: Option<ContainerAsync<Postgres>>,
+    inner: Option<ContainerAsync<GenericImage>>,
     guest: Guest,
+    /// The lines that begin every script.
+    prologue: String,
     published: (String, u16),
     _switch: Mutex<Attached>,
     keep: bool,
@@ -92,31 +109,32 @@ impl fmt::Debug for Attached {
 }
 
 impl Container {
-    /// Starts a container of an image, given by its name and its tag, and arms its switch.
+    /// Starts a container of an image, and arms its switch.
     pub(crate) async fn start(
         engine: Arc<Engine>,
-        (name, tag): (&str, &str),
+        base: &Base<'_>,
         guest: Guest,
         settings: &Settings,
         node: &str,
     ) -> Result<Self> {
-        let act = format!("starting a container of {name}:{tag}");
+        let act = format!("starting a container of {}", base.reference);
         let fuse = FUSE * settings::timeout_factor();
         let (bind, listens) = (engine.published.bind.clone(), guest.port);
-        // Only the container handling of the module's image type is wanted; what it would start and
-        // wait for is replaced.
-        let request = Postgres::default()
-            .with_name(name)
-            .with_tag(tag)
-            .with_cmd(["sh", "-c", switch::FUSE, "fuse", &fuse.to_string()])
+        // An id such as sha256:4bc1… has the form of a name with a tag.
+        let (name, tag) = base.id.split_once(':').unwrap_or((base.id, "latest"));
+        let request = GenericImage::new(name, tag)
+            .with_entrypoint("sh")
+            .with_cmd(["-c", switch::FUSE, "fuse", &fuse.to_string()])
             .with_ready_conditions(Vec::new())
-            .with_user("postgres")
+            .with_user(base.user)
             .with_mapped_port(0, listens.tcp())
             .with_hostname(node)
             .with_labels([engine::label()])
+            .with_shm_size(SHARED_MEMORY)
             .with_host_config_modifier(move |config| configure(config, &bind, listens));
+        let prologue = prologue(base, &guest);
         engine.creations.begins();
-        let inner = request.start().await.map_err(|source| Error::engine(act.as_str(), source))?;
+        let inner = request.start().await.map_err(|source| cannot_start(&act, source))?;
         let port = inner
             .get_host_port_ipv4(listens)
             .await
@@ -126,7 +144,16 @@ impl Container {
         engine.creations.is_armed();
         let (id, keep) = (inner.id().to_owned(), settings.keep);
         let inner = Some(inner);
-        Ok(Self { engine, id, inner, guest, published, _switch: Mutex::new(switch), keep })
+        Ok(Self {
+            engine,
+            id,
+            inner,
+            guest,
+            prologue,
+            published,
+            _switch: Mutex::new(switch),
+            keep,
+        })
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -142,8 +169,18 @@ impl Container {
     }
 
     pub(crate) async fn run(&self, script: &Script) -> Result<Output> {
+        self.run_with(self.options(script)).await
+    }
+
+    /// Runs a script as root: for what the server's user may not do in its image.
+    pub(crate) async fn run_as_root(&self, script: &Script) -> Result<Output> {
+        let user = Some("0".to_owned());
+        self.run_with(CreateExecOptions { user, ..self.options(script) }).await
+    }
+
+    async fn run_with(&self, options: CreateExecOptions<String>) -> Result<Output> {
         let act = "running a command in a container";
-        let (exec, started) = self.exec(script, false).await?;
+        let (exec, started) = self.exec(options, false).await?;
         let StartExecResults::Attached { mut output, .. } = started else {
             return Err(Error::engine(act, "the engine detached the command"));
         };
@@ -177,7 +214,7 @@ impl Container {
     }
 
     pub(crate) async fn spawn(&self, script: &Script) -> Result<()> {
-        self.exec(script, true).await.map(drop)
+        self.exec(self.options(script), true).await.map(drop)
     }
 
     pub(crate) async fn hold(&self, script: &Script) -> Result<Attached> {
@@ -185,9 +222,12 @@ impl Container {
         Attached::start(act, &self.engine, &self.id, self.options(script)).await
     }
 
-    async fn exec(&self, script: &Script, detach: bool) -> Result<(String, StartExecResults)> {
+    async fn exec(
+        &self,
+        options: CreateExecOptions<String>,
+        detach: bool,
+    ) -> Result<(String, StartExecResults)> {
         let (stdout, stderr) = (Some(!detach), Some(!detach));
-        let options = self.options(script);
         let options = CreateExecOptions { attach_stdout: stdout, attach_stderr: stderr, ..options };
         exec(&self.engine, &self.id, options, detach).await
     }
@@ -196,11 +236,7 @@ impl Container {
         let own = (self.guest.environment)(HOME);
         let environment = own.iter().chain(&script.environment);
         let environment = environment.map(|(name, value)| format!("{name}={value}")).collect();
-        let programs = self.guest.programs.iter();
-        let path = programs.fold("PATH=$PATH".to_owned(), |path, programs| {
-            format!("{path}:{}", programs.display())
-        });
-        let line = format!("{path}; export PATH; {}", script.line);
+        let line = format!("{}{}", self.prologue, script.line);
         CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -237,6 +273,32 @@ impl Drop for Container {
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Container").field(&self.id).finish()
+    }
+}
+
+/// Returns the lines that begin every script: they drop variables of the image, and put the programs
+/// of its server first in `PATH`.
+fn prologue(base: &Base<'_>, guest: &Guest) -> String {
+    let own = (guest.environment)(HOME);
+    let unwanted = base.unwanted.iter().filter(|name| own.iter().all(|(kept, _)| kept != name));
+    let unset: Vec<_> = unwanted.map(|name| format!("unset {name}; ")).collect();
+    let path: Vec<_> = guest.programs.iter().map(|one| format!("{}:", one.display())).collect();
+    format!("{}PATH={}$PATH; export PATH; ", unset.concat(), path.concat())
+}
+
+/// Returns the error of a container that does not start.
+fn cannot_start(act: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let said = source.to_string();
+    let error = Error::engine(act, source);
+    match () {
+        // The engine runs its own process 1, which some of its packages leave out.
+        () if said.contains("docker-init") || said.contains("catatonit") => {
+            error.remedy("install the engine's init: the package tini or docker-init, or catatonit")
+        }
+        () if said.contains("unable to find user") => {
+            error.remedy("set LAB_IMAGE_USER to a user of the image that can run its programs")
+        }
+        () => error,
     }
 }
 

@@ -10,8 +10,7 @@ pub(crate) struct Guest {
     pub(crate) port: u16,
     /// The file name of its Unix socket, in the home directory of the host.
     pub(crate) socket: String,
-    /// The directories of its programs: searched before those of `PATH` on this machine, and after
-    /// them in an image.
+    /// The directories of its programs: searched before those of `PATH`.
     pub(crate) programs: Vec<PathBuf>,
     /// Returns the variables of every script, given the home directory of the host.
     pub(crate) environment: fn(home: &str) -> Vec<(&'static str, String)>,

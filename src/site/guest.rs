@@ -45,19 +45,9 @@ fi
 each KILL
 "#;
 
-/// Describes a server whose programs are in this directory on this machine.
+/// Describes a server whose programs are in this directory, on this machine or in an image.
 pub(super) fn installed(programs: &Path) -> Guest {
     described(vec![programs.to_owned()])
-}
-
-/// Describes a server of this major version in a container: its programs are where the packages of
-/// Debian and of the PostgreSQL project for Red Hat install them.
-#[cfg(feature = "container")]
-pub(super) fn in_image(major: u16) -> Guest {
-    let directories = ["/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin"];
-    described(
-        directories.map(|directory| directory.replace("{}", &major.to_string()).into()).to_vec(),
-    )
 }
 
 /// Returns the file name of a server's Unix socket (manual: `unix_socket_directories`).

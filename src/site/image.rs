@@ -1,5 +1,5 @@
-//! Images: which of the engine's has the requested PostgreSQL, and how to get one. Nothing here
-//! starts a server.
+//! Images: which of the engine's may have the requested PostgreSQL, and how to get one. What is in one
+//! is asked elsewhere. Nothing here starts a server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptions,
 };
 
+use super::contents::Contents;
 use super::guest;
 use crate::error::{Error, Result};
-use crate::host::container::Container;
+use crate::host::container::{Base, Container};
 use crate::host::engine::Engine;
 use crate::settings::{self, Settings};
 use crate::version::Version;
@@ -25,23 +26,29 @@ const TO_PULL: u16 = 18;
 
 const PULL: Duration = Duration::from_secs(300);
 
+/// An image that may have what a run needs: what is in it was not asked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// The image as a person names it.
+    pub(crate) reference: String,
+    /// The version that its tag names; none where the tag names none.
+    pub(crate) claim: Option<Version>,
+}
+
 /// An image with PostgreSQL's programs in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Image {
-    /// The image's name without its tag.
-    pub name: String,
-    /// Its tag.
-    pub tag: String,
-    /// The PostgreSQL version in it.
-    pub version: Version,
+    /// The image as a person names it.
+    pub(crate) reference: String,
+    /// The engine's id of it, which no other process moves to another image.
+    pub(crate) id: String,
+    /// What is in it.
+    pub(crate) contents: Contents,
+    /// The variables that it sets and that no program of the lab may have.
+    pub(crate) unwanted: Vec<String>,
 }
 
 impl Image {
-    /// Returns the image's name with its tag.
-    pub(super) fn reference(&self) -> String {
-        format!("{}:{}", self.name, self.tag)
-    }
-
     /// Starts a container of this image, whose guest will be PostgreSQL.
     pub(super) async fn start(
         &self,
@@ -49,39 +56,59 @@ impl Image {
         settings: &Settings,
         node: &str,
     ) -> Result<Container> {
-        let guest = guest::in_image(self.version.major());
-        let named = (self.name.as_str(), self.tag.as_str());
-        Container::start(Arc::clone(engine), named, guest, settings, node).await
+        let guest = guest::installed(&self.contents.programs);
+        let base = Base {
+            reference: &self.reference,
+            id: &self.id,
+            user: &self.contents.user,
+            unwanted: &self.unwanted,
+        };
+        Container::start(Arc::clone(engine), &base, guest, settings, node).await
     }
 }
 
-/// Returns the image that the settings ask for, if the engine has it: `LAB_IMAGE`, or one of the
-/// requested version, or else of the newest stable one.
-pub(super) async fn find(engine: &Engine, settings: &Settings) -> Result<Option<Image>> {
+/// Returns the images that may have what the settings ask for, the best one first: `LAB_IMAGE`, or
+/// those whose tags name the requested version, or else a stable one.
+pub(super) async fn candidates(engine: &Engine, settings: &Settings) -> Result<Vec<Candidate>> {
     if let Some(reference) = &settings.image {
-        let image = named(reference, settings.version.as_ref())?;
         let there = engine.docker.inspect_image(reference).await.is_ok();
-        return Ok(there.then_some(image));
+        return Ok(there.then(|| named(reference)).into_iter().collect());
     }
-    let images = all(engine).await?;
-    let fits = |image: &&Image| match &settings.version {
-        Some(wanted) => image.version.major() == wanted.major(),
-        None => image.version.is_stable(),
-    };
-    let rank = |image: &&Image| (image.version.major(), short(&image.name) == NAMES[0]);
-    Ok(images.iter().filter(fits).max_by_key(rank).cloned())
+    Ok(ranked(all(engine).await?, settings.version.as_ref()))
 }
 
-/// Returns every image that the engine has under one of `NAMES`.
-pub(super) async fn all(engine: &Engine) -> Result<Vec<Image>> {
-    let tags = tags(engine).await?;
-    let known = tags.iter().filter_map(|tag| {
-        let (name, tag) = tag.rsplit_once(':')?;
-        let version = tag.parse().ok()?;
-        let image = Image { name: name.to_owned(), tag: tag.to_owned(), version };
-        NAMES.contains(&short(name)).then_some(image)
+/// Returns those that may have the version, the best one first: a tag that names the release, the
+/// newest, a moving tag such as `17` before `17.4` where any 17 will do, the tag without a variant before others, the official image before others.
+fn ranked(images: Vec<Candidate>, asked: Option<&Version>) -> Vec<Candidate> {
+    let fits = |image: &Candidate| match (&image.claim, asked) {
+        (Some(claim), Some(asked)) => claim.may_satisfy(asked),
+        (Some(claim), None) => claim.is_stable(),
+        (None, _) => false,
+    };
+    let mut fitting: Vec<_> = images.into_iter().filter(fits).collect();
+    fitting.sort_by_cached_key(|image| {
+        let claim = image.claim.as_ref();
+        let official = short(name_and_tag(&image.reference).0) == NAMES[0];
+        let rank = claim.map(|claim| {
+            let minor = claim.minor().unwrap_or(u16::MAX);
+            let plain = claim.variant().is_none();
+            let exact = asked.is_some_and(|asked| claim.satisfies(asked));
+            (exact, claim.is_stable(), claim.major(), minor, plain, official, claim.to_string())
+        });
+        std::cmp::Reverse(rank)
     });
-    Ok(known.collect())
+    fitting
+}
+
+/// Returns every image that the engine has under one of `NAMES`, with a version as its tag.
+pub(super) async fn all(engine: &Engine) -> Result<Vec<Candidate>> {
+    let tags = tags(engine).await?;
+    let known = tags.iter().map(|reference| named(reference));
+    Ok(known.filter(|image| image.claim.is_some() && is_usual(&image.reference)).collect())
+}
+
+fn is_usual(reference: &str) -> bool {
+    NAMES.contains(&short(name_and_tag(reference).0))
 }
 
 async fn tags(engine: &Engine) -> Result<Vec<String>> {
@@ -96,12 +123,11 @@ pub(super) async fn pull(
     engine: &Engine,
     settings: &Settings,
     tell: Option<&(dyn Fn(&str) + Sync)>,
-) -> Result<Image> {
+) -> Result<Candidate> {
     let tag = settings.version.as_ref().map_or(TO_PULL.to_string(), Version::to_string);
     let reference = settings.image.clone().unwrap_or(format!("{}:{tag}", NAMES[0]));
-    let image = named(&reference, settings.version.as_ref())?;
     let remedy = format!(
-        "if no registry answers, run fixtures/images/build {tag} (13, 15, 17, 18, 19rc1); or name \
+        "if no registry answers, run fixtures/images/build {tag} (13 to 18, 19rc1); or name \
          an image that is there with LAB_IMAGE; or LAB_HOST=local"
     );
     let Some(tell) = tell else {
@@ -110,7 +136,8 @@ pub(super) async fn pull(
     };
     let act = format!("pulling the image {reference}");
     tell(&act);
-    let options = CreateImageOptionsBuilder::new().from_image(&image.name).tag(&image.tag).build();
+    let (name, tag) = name_and_tag(&reference);
+    let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
     let mut layers = HashMap::new();
     let pull = engine.docker.create_image(Some(options), None, None).try_for_each(|news| {
         let detail = news.progress_detail.and_then(|detail| detail.current.zip(detail.total));
@@ -126,7 +153,7 @@ pub(super) async fn pull(
         Err(late) => Err(Error::engine(act.as_str(), late)),
     };
     pulled.map_err(|error| error.remedy(remedy))?;
-    Ok(image)
+    Ok(named(&reference))
 }
 
 /// Returns the short name of an image: Podman lists images with their registry, `localhost` for
@@ -140,22 +167,23 @@ fn short(name: &str) -> &str {
     name.strip_prefix("library/").unwrap_or(name)
 }
 
-/// Returns an image by its reference; its version comes from its tag, or from the settings.
-fn named(reference: &str, wanted: Option<&Version>) -> Result<Image> {
-    let colon = reference.rfind(':').filter(|colon| !reference[*colon..].contains('/'));
-    let (name, tag) = match colon {
-        Some(colon) => (&reference[..colon], &reference[colon + 1..]),
-        None => (reference, "latest"),
+/// Returns an image by its reference, with the version that its tag names.
+fn named(reference: &str) -> Candidate {
+    let claim = name_and_tag(reference).1.parse().ok();
+    Candidate { reference: reference.to_owned(), claim }
+}
+
+/// Splits a reference into what the engine takes as an image's name and as its tag. A digest stands
+/// for the tag, also where there is a tag, too: it says more.
+fn name_and_tag(reference: &str) -> (&str, &str) {
+    let (named, digest) = match reference.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (reference, None),
     };
-    let version = wanted.cloned().or_else(|| tag.split('-').next()?.parse().ok());
-    let image = |version| Image { name: name.to_owned(), tag: tag.to_owned(), version };
-    version.map(image).ok_or_else(|| {
-        Error::missing(
-            format!("reading the version of the image {reference}"),
-            "a tag that does not say which PostgreSQL is in it",
-        )
-        .remedy("set LAB_PG to the version that is in the image")
-    })
+    // A colon before a slash is that of a registry's port.
+    let colon = named.rfind(':').filter(|colon| !named[*colon..].contains('/'));
+    let (name, tag) = colon.map_or((named, "latest"), |at| (&named[..at], &named[at + 1..]));
+    (name, digest.unwrap_or(tag))
 }
 
 #[cfg(test)]
@@ -163,13 +191,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_known_by_its_tag_or_by_the_version_that_was_asked_for() {
-        let version = |text: &str| text.parse::<Version>().unwrap();
-        let image = named("postgres:17-bookworm", None).unwrap();
-        assert_eq!((image.tag.as_str(), image.version.major()), ("17-bookworm", 17));
-        let image = named("registry:5000/mine", Some(&version("16"))).unwrap();
-        assert_eq!((image.name.as_str(), image.tag.as_str()), ("registry:5000/mine", "latest"));
-        assert!(named("mine:latest", None).unwrap_err().to_string().contains("LAB_PG"));
+    fn a_reference_has_a_name_and_a_tag_or_a_digest() {
+        for (reference, name, tag) in [
+            ("postgres:17-bookworm", "postgres", "17-bookworm"),
+            ("registry:5000/mine", "registry:5000/mine", "latest"),
+            ("registry:5000/mine:3", "registry:5000/mine", "3"),
+            ("postgres@sha256:ab", "postgres", "sha256:ab"),
+            ("registry:5000/mine:17@sha256:ab", "registry:5000/mine", "sha256:ab"),
+        ] {
+            assert_eq!(name_and_tag(reference), (name, tag));
+        }
+        assert_eq!(named("postgres:17-alpine").claim.unwrap().to_string(), "17-alpine");
+        assert_eq!(named("mine:latest").claim, None);
+        assert_eq!(named("timescaledb:2.17.2-pg16").claim, None);
+    }
+
+    #[test]
+    fn the_best_image_is_the_first_whatever_the_order_of_the_list() {
+        let listed = [
+            "postgres:17-alpine",
+            "postgres:17.4",
+            "replication-lab/postgres:17",
+            "postgres:18beta1",
+            "postgres:17.10-bookworm",
+            "postgres:17",
+            "postgres:16",
+            "postgres:17.10",
+        ];
+        let best = |asked: &str, reversed: bool| {
+            let mut images: Vec<_> = listed.iter().map(|reference| named(reference)).collect();
+            if reversed {
+                images.reverse();
+            }
+            let ranked = ranked(images, asked.parse().ok().as_ref());
+            ranked.iter().map(|image| image.reference.clone()).collect::<Vec<_>>()
+        };
+        for (asked, first) in [
+            ("17", "postgres:17"),
+            ("", "postgres:17"),
+            ("17-alpine", "postgres:17-alpine"),
+            ("17-bookworm", "postgres:17.10-bookworm"),
+            ("18", "postgres:18beta1"),
+            ("18beta1", "postgres:18beta1"),
+            ("16", "postgres:16"),
+        ] {
+            assert_eq!(best(asked, false)[0], first, "{asked}");
+            assert_eq!(best(asked, true), best(asked, false), "{asked}");
+        }
+        // A moving tag may have the release; whether it has is asked.
+        assert_eq!(
+            best("17.4", false),
+            ["postgres:17.4", "postgres:17", "replication-lab/postgres:17", "postgres:17-alpine"]
+        );
+        assert_eq!(best("18rc1", false), [""; 0]);
     }
 
     #[test]
@@ -183,5 +257,7 @@ mod tests {
         ] {
             assert_eq!(short(listed), name);
         }
+        assert!(is_usual("localhost/replication-lab/postgres:17"));
+        assert!(!is_usual("mine:17"));
     }
 }

@@ -29,7 +29,7 @@ impl Installation {
     pub(crate) async fn find(settings: &Settings) -> Result<Self> {
         let installed = Self::all(settings).await;
         let fits = |found: &&Self| match &settings.version {
-            Some(wanted) => found.version.major() == wanted.major(),
+            Some(wanted) => wanted.variant().is_none() && found.version.satisfies(wanted),
             None => true,
         };
         let best = installed.iter().filter(fits).max_by_key(|found| {
@@ -83,6 +83,10 @@ impl Installation {
                 .collect::<Vec<_>>()
                 .join(", "),
         };
+        let variant = settings.version.as_ref().and_then(Version::variant);
+        let there = variant.map_or(there.clone(), |variant| {
+            format!("{there}; only an image can be a variant such as {variant}")
+        });
         let how = package::how_to_install(true, &[], settings).unwrap_or_else(|| {
             "install PostgreSQL's server with this system's packages".to_owned()
         });

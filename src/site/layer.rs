@@ -1,7 +1,8 @@
 //! Templates of containers: an image with one more layer, in which `initdb` has filled the data
-//! directory. No template is ever started.
+//! directory, and with labels that say what is in the image. No template is ever started.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use testcontainers_modules::testcontainers::bollard::models::{
@@ -11,18 +12,137 @@ use testcontainers_modules::testcontainers::bollard::query_parameters::{
     CommitContainerOptionsBuilder, ListImagesOptions, RemoveImageOptionsBuilder,
 };
 
-use super::image::Image;
+use super::contents::{self, Contents};
+use super::guest;
+use super::image::{Candidate, Image};
 use super::template::{INITDB, Template, fill};
 use crate::error::{Error, Result, Why};
+use crate::host::container::{Base, Container, HOME};
 use crate::host::engine::Engine;
 use crate::host::script::Script;
 use crate::password::Password;
 use crate::settings::Settings;
 use crate::version::Version;
 
-/// The name of the template images; the label with the password has it, too.
+/// The name of the template images.
 const TEMPLATE: &str = "replication-lab/template";
-const TEMPLATE_PASSWORD: &str = "replication-lab.template-password";
+
+/// The labels of a template: the superuser's password in it, its image, and what is in that.
+const PASSWORD: &str = "replication-lab.template-password";
+const BASE: &str = "replication-lab.base";
+const VERSION: &str = "replication-lab.version";
+const PROGRAMS: &str = "replication-lab.programs";
+const USER: &str = "replication-lab.user";
+
+/// Returns a candidate with what is in it: from the labels of its template, or else as a container of
+/// it answers.
+///
+/// # Errors
+///
+/// The image is not what its tag or the settings say, or lacks what a server needs.
+pub(super) async fn open(
+    engine: &Arc<Engine>,
+    candidate: &Candidate,
+    settings: &Settings,
+) -> Result<Image> {
+    let reference = &candidate.reference;
+    let base = inspect(engine, reference).await?;
+    let there = engine.docker.inspect_image(&template_of(&base, settings)).await;
+    let known = there.ok().and_then(|template| labelled(&template));
+    let image = |contents| Image {
+        reference: reference.clone(),
+        id: base.id.clone().unwrap_or_default(),
+        contents,
+        unwanted: unwanted(&base),
+    };
+    let image = match known {
+        Some((contents, _)) => image(contents),
+        None => image(ask(engine, reference, &base, settings).await?),
+    };
+    check_volumes(reference, &base)?;
+    check_version(candidate, &image.contents.version, settings)?;
+    Ok(image)
+}
+
+/// Asks a container of an image what is in it.
+async fn ask(
+    engine: &Arc<Engine>,
+    reference: &str,
+    base: &ImageInspect,
+    settings: &Settings,
+) -> Result<Contents> {
+    let settings = Settings { keep: false, ..settings.clone() };
+    let (id, unwanted) = (base.id.as_deref().unwrap_or_default(), unwanted(base));
+    let asked = Base { reference, id, user: "0", unwanted: &[] };
+    let guest = guest::installed(Path::new("/usr/bin"));
+    let container = Container::start(Arc::clone(engine), &asked, guest, &settings, "image").await?;
+    let own = base.config.as_ref().and_then(|config| config.user.clone());
+    let user = settings.image_user.or(own).unwrap_or_default();
+    let data = unwanted.iter().any(|name| name == "PGDATA");
+    let data = if data { value(base, "PGDATA") } else { String::new() };
+    let script = Script::new(contents::ASK).with("IMAGE_USER", user).with("PGDATA", data);
+    let said = container.run(&script).await?;
+    container.remove().await?;
+    contents::read(reference, &said)
+}
+
+/// Refuses an image whose server is not of the version that its tag names; `LAB_PG` may say what is
+/// in it in spite of the tag. A page must not be compared under a wrong version.
+fn check_version(candidate: &Candidate, found: &Version, settings: &Settings) -> Result<()> {
+    let reference = &candidate.reference;
+    let by_name = settings.image.is_some();
+    let (said, by) = match (&settings.version, &candidate.claim) {
+        (Some(asked), _) if by_name => (asked, "LAB_PG"),
+        (_, Some(claim)) => (claim, "its tag"),
+        _ => return Ok(()),
+    };
+    if found.satisfies(said) {
+        return Ok(());
+    }
+    let act = format!("looking for PostgreSQL {said}, as {by} says, in the image {reference}");
+    let remedy = match by_name {
+        true => format!("set LAB_PG={}, or name another image with LAB_IMAGE", found.major()),
+        false => format!(
+            "remove the tag with docker rmi {reference}, or set LAB_IMAGE={reference} \
+                          and LAB_PG={}",
+            found.major()
+        ),
+    };
+    Err(Error::missing(act, format!("a server of version {found}")).remedy(remedy))
+}
+
+/// Refuses an image with a volume over the lab's directory: what `initdb` writes there would not
+/// become part of the template.
+fn check_volumes(reference: &str, base: &ImageInspect) -> Result<()> {
+    let volumes = base.config.as_ref().and_then(|config| config.volumes.as_ref());
+    let over = |volume: &&String| Path::new(HOME).starts_with(volume);
+    match volumes.into_iter().flatten().find(over) {
+        None => Ok(()),
+        Some(volume) => {
+            let act = format!("looking at what is in the image {reference}");
+            let there = format!("a volume at {volume}, over {HOME}, where the lab's data are");
+            Err(Error::missing(act, there).remedy("name an image without this volume"))
+        }
+    }
+}
+
+/// Returns the names of the variables of an image that change what PostgreSQL's programs do (manual:
+/// libpq, Environment Variables; Locale Support).
+fn unwanted(base: &ImageInspect) -> Vec<String> {
+    let names =
+        environment(base).iter().filter_map(|set| set.split_once('=')).map(|(name, _)| name);
+    let acts = |name: &&str| name.starts_with("PG") || name.starts_with("LC_") || *name == "LANG";
+    names.filter(acts).map(str::to_owned).collect()
+}
+
+fn value(base: &ImageInspect, name: &str) -> String {
+    let mut values = environment(base).iter().filter_map(|set| set.split_once('='));
+    values.find(|(one, _)| *one == name).map_or_else(String::new, |(_, value)| value.to_owned())
+}
+
+fn environment(base: &ImageInspect) -> &[String] {
+    base.config.as_ref().and_then(|config| config.env.as_deref()).unwrap_or_default()
+}
 
 /// Returns the template of an image; creates it if the engine does not have it yet.
 pub(super) async fn template(
@@ -30,17 +150,16 @@ pub(super) async fn template(
     image: &Image,
     settings: &Settings,
 ) -> Result<Template> {
-    let base = inspect(engine, &image.reference()).await?;
-    let tag = tag_of(&base);
-    let reference = format!("{TEMPLATE}:{tag}");
+    let base = inspect(engine, &image.id).await?;
+    let reference = template_of(&base, settings);
     let inspected = match engine.docker.inspect_image(&reference).await {
         Ok(there) => there,
         Err(_) => {
-            make(engine, image, &tag, settings).await?;
+            make(engine, image, &reference, settings).await?;
             inspect(engine, &reference).await?
         }
     };
-    read(&inspected, &image.version).ok_or_else(|| {
+    read(&inspected, image).ok_or_else(|| {
         let act = format!("reading the template image {reference}");
         Error::missing(act, "an image without an id or a password")
             .remedy(format!("run docker rmi {reference}; the next run creates it again"))
@@ -52,33 +171,63 @@ async fn inspect(engine: &Engine, reference: &str) -> Result<ImageInspect> {
     inspected.map_err(|source| Error::engine(format!("inspecting the image {reference}"), source))
 }
 
-async fn make(engine: &Arc<Engine>, image: &Image, tag: &str, settings: &Settings) -> Result<()> {
+async fn make(
+    engine: &Arc<Engine>,
+    image: &Image,
+    reference: &str,
+    settings: &Settings,
+) -> Result<()> {
     let password = Password::random();
     let settings = Settings { keep: false, ..settings.clone() };
     let container = image.start(engine, &settings, "template").await?;
+    let user = Script::new(contents::ENTER).with("IMAGE_USER", &image.contents.user);
+    let entered = container.run_as_root(&user).await?;
     let filled = container.run(&Script::new(fill()).with("PASSWORD", password.as_str())).await?;
     if filled.status != Some(0) {
-        let (status, output) = (filled.status, filled.stdout + &filled.stderr);
+        let (status, output) = (filled.status, entered.stderr + &filled.stdout + &filled.stderr);
         let why = Why::Command { line: INITDB.to_owned(), status, output };
-        return Err(Error::new(format!("creating a template of {}", image.reference()), why));
+        return Err(Error::new(format!("creating a template of {}", image.reference), why));
     }
+    let (repository, tag) = reference.split_once(':').unwrap_or((reference, ""));
     let options = CommitContainerOptionsBuilder::new()
         .container(container.id())
-        .repo(TEMPLATE)
+        .repo(repository)
         .tag(tag)
         .pause(false)
+        .changes(&labels(image, &password))
         .build();
-    let labels = [(TEMPLATE_PASSWORD.to_owned(), password.as_str().to_owned())].into();
-    let config = ContainerConfig { labels: Some(labels), ..ContainerConfig::default() };
-    let made = engine.docker.commit_container(options, config).await;
-    made.map_err(|source| Error::engine(format!("creating the image {TEMPLATE}:{tag}"), source))?;
+    let made = engine.docker.commit_container(options, ContainerConfig::default()).await;
+    made.map_err(|source| Error::engine(format!("creating the image {reference}"), source))?;
     container.remove().await
+}
+
+/// Returns the labels of a template as an instruction of a Dockerfile, which every engine keeps.
+fn labels(image: &Image, password: &Password) -> String {
+    let Contents { version, programs, user } = &image.contents;
+    let labels = [
+        (PASSWORD, password.as_str()),
+        (BASE, &image.reference),
+        (VERSION, &version.to_string()),
+        (PROGRAMS, &programs.display().to_string()),
+        (USER, user),
+    ];
+    let labels = labels.map(|(name, value)| format!(" {name}=\"{value}\""));
+    format!("LABEL{}", labels.concat())
+}
+
+/// Reads the labels of a template.
+fn labelled(inspected: &ImageInspect) -> Option<(Contents, Password)> {
+    let labels = inspected.config.as_ref()?.labels.as_ref()?;
+    let label = |name: &str| labels.get(name).cloned();
+    let version = label(VERSION)?.parse().ok()?;
+    let contents = Contents { version, programs: label(PROGRAMS)?.into(), user: label(USER)? };
+    Some((contents, Password::known(label(PASSWORD)?)))
 }
 
 /// Returns the names of all templates, including those that lost their tag to another process that
 /// created the same template at the same time.
 pub(super) async fn all(engine: &Engine) -> Result<Vec<String>> {
-    let labelled = [("label".to_owned(), vec![TEMPLATE_PASSWORD.to_owned()])].into();
+    let labelled = [("label".to_owned(), vec![PASSWORD.to_owned()])].into();
     let options = ListImagesOptions { filters: Some(labelled), ..ListImagesOptions::default() };
     let listed = engine.docker.list_images(Some(options)).await;
     let listed = listed.map_err(|source| Error::engine("listing the templates", source))?;
@@ -99,18 +248,18 @@ pub(super) async fn remove_all(engine: &Engine) -> Result<Vec<String>> {
     Ok(removed)
 }
 
-/// Returns the tag of a template: one for each image and each way of creating a template.
-fn tag_of(base: &ImageInspect) -> String {
+/// Returns the name of a template: one for each image, each user of it, and each way of creating a
+/// template.
+fn template_of(base: &ImageInspect, settings: &Settings) -> String {
     let mut hasher = DefaultHasher::new();
-    (&base.id, fill()).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+    (&base.id, fill(), VERSION, &settings.image_user).hash(&mut hasher);
+    format!("{TEMPLATE}:{:016x}", hasher.finish())
 }
 
 /// Reads the template of an inspected image, by its id: its tag may be moved by another process
 /// that creates the same template.
-fn read(inspected: &ImageInspect, version: &Version) -> Option<Template> {
-    let (name, tag) = inspected.id.as_deref()?.split_once(':')?;
-    let password = inspected.config.as_ref()?.labels.as_ref()?.get(TEMPLATE_PASSWORD)?;
-    let (name, tag, version) = (name.to_owned(), tag.to_owned(), version.clone());
-    Some(Template::Image(Image { name, tag, version }, Password::known(password.clone())))
+fn read(inspected: &ImageInspect, image: &Image) -> Option<Template> {
+    let (contents, password) = labelled(inspected)?;
+    let id = inspected.id.clone()?;
+    Some(Template::Image(Image { id, contents, ..image.clone() }, password))
 }

@@ -8,7 +8,7 @@ use super::Site;
 #[cfg(feature = "container")]
 use super::containers::Containers;
 #[cfg(feature = "container")]
-use super::image::{self, Image};
+use super::image::{self, Candidate};
 use super::installation::Installation;
 use crate::error::Result;
 use crate::host::account::Account;
@@ -25,7 +25,7 @@ pub(crate) struct Survey {
     pub engine: Result<Arc<Engine>>,
     /// The PostgreSQL images of the engine.
     #[cfg(feature = "container")]
-    pub images: Vec<Image>,
+    pub images: Vec<Candidate>,
     /// The address at which containers reach this process, or why they do not; none where there is
     /// no image to try it with.
     #[cfg(feature = "container")]
@@ -81,7 +81,8 @@ pub(crate) async fn everywhere(settings: &Settings) -> Vec<(&'static str, Versio
         && let Ok(containers) = Containers::of_process().await
     {
         let images = image::all(containers.engine()).await.unwrap_or_default();
-        found.extend(images.into_iter().map(|image| ("container", image.version)));
+        let versions = images.into_iter().filter_map(|image| image.claim);
+        found.extend(versions.map(|version| ("container", version)));
     }
     found.sort_by_key(|(host, version)| (version.major(), *host));
     // LAB_PG chooses by the major version.
@@ -91,7 +92,7 @@ pub(crate) async fn everywhere(settings: &Settings) -> Vec<(&'static str, Versio
 
 #[cfg(feature = "container")]
 async fn relay(containers: &Containers, settings: &Settings) -> Option<Result<String>> {
-    let image = image::find(containers.engine(), settings).await.ok().flatten()?;
+    let image = containers.find(settings).await.ok().flatten()?;
     let probed = containers.probe(&image, settings).await;
     Some(probed.map(|route| route.address))
 }

@@ -18,6 +18,11 @@ use crate::support::{Outcome, directory, lab, within_deadline};
 /// The image that an engine of the tests has.
 pub(crate) const ITS_IMAGE: &str = "mine:17";
 
+/// What the engine says of the template of its image.
+const ITS_TEMPLATE: &str = r#"{"Id":"sha256:2","Config":{"Labels":{
+    "replication-lab.template-password":"x","replication-lab.base":"mine:17",
+    "replication-lab.version":"17.4","replication-lab.programs":"/bin","replication-lab.user":"me"}}}"#;
+
 /// Variables and their values.
 type Environment = &'static [(&'static str, &'static str)];
 
@@ -162,7 +167,8 @@ fn entries(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// An engine that has no image but [`ITS_IMAGE`], which it does not list, and cannot reach a registry.
+/// An engine that has no image but [`ITS_IMAGE`] with its template, which it does not list, and cannot
+/// reach a registry.
 pub(crate) async fn empty_engine(listener: UnixListener) {
     while let Ok((client, _)) = listener.accept().await {
         tokio::spawn(answer(client));
@@ -178,8 +184,9 @@ async fn answer(mut client: UnixStream) {
             path if path.ends_with("/version") => ("200 OK", r#"{"Version":"0.0-empty"}"#),
             path if path.ends_with("/images/json") => ("200 OK", "[]"),
             path if path.ends_with(&format!("/images/{ITS_IMAGE}/json")) => {
-                ("200 OK", r#"{"Id":"1"}"#)
+                ("200 OK", r#"{"Id":"sha256:1"}"#)
             }
+            path if path.contains("/images/replication-lab/template:") => ("200 OK", ITS_TEMPLATE),
             path if path.ends_with("/containers/json") => ("200 OK", "[]"),
             path if path.ends_with("/images/create") => {
                 ("500 Internal Server Error", r#"{"message":"lookup registry: no such host"}"#)

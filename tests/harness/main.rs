@@ -7,6 +7,8 @@ mod cleanup;
 mod edges;
 mod errors;
 mod faults;
+#[cfg(feature = "container")]
+mod images;
 mod installed;
 mod invariants;
 mod journal;

@@ -124,7 +124,8 @@ fn the_image_is_the_chosen_one() {
         .await?;
         engine.abort();
         for announced in announced {
-            let begin = format!("replication-lab: containers of {ITS_IMAGE} on engine ");
+            let begin =
+                format!("replication-lab: containers of {ITS_IMAGE}, PostgreSQL 17.4, on engine ");
             assert!(announced.as_ref().is_ok_and(|said| said.starts_with(&begin)), "{announced:?}");
         }
         Ok(())
