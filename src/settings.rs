@@ -216,8 +216,22 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
 
 /// Returns `PATH` with these directories in front.
 pub(crate) fn search_path_behind(first: &[PathBuf]) -> OsString {
-    let all = first.iter().cloned().chain(search_path());
-    std::env::join_paths(all).unwrap_or_else(|_| environment("PATH").unwrap_or_default())
+    path_behind("PATH", first)
+}
+
+/// Returns the variable that names directories of libraries, with these in front; none where there
+/// are none to add. Only Linux has such a variable that reaches the programs of a shell.
+pub(crate) fn library_path_behind(first: &[PathBuf]) -> Option<(&'static str, OsString)> {
+    let name = "LD_LIBRARY_PATH";
+    (!first.is_empty()).then(|| (name, path_behind(name, first)))
+}
+
+fn path_behind(name: &str, first: &[PathBuf]) -> OsString {
+    // An empty path would stand for the current directory.
+    let own = environment(name).filter(|own| !own.is_empty());
+    let split = |own| std::env::split_paths(own).collect::<Vec<_>>();
+    let all = first.iter().cloned().chain(own.as_ref().map(split).unwrap_or_default());
+    std::env::join_paths(all).unwrap_or(own.unwrap_or_default())
 }
 
 /// Returns the variables that a server and its tools inherit from this process: enough to load
@@ -363,6 +377,16 @@ mod tests {
             }
         }
         assert!(timeout(Some("fast".into())).unwrap_err().to_string().contains("LAB_TIMEOUT"));
+    }
+
+    #[test]
+    fn libraries_are_named_only_where_programs_bring_them_along() {
+        assert_eq!(library_path_behind(&[]), None);
+        let (name, path) = library_path_behind(&["/opt/pg/lib".into()]).unwrap();
+        assert_eq!(name, "LD_LIBRARY_PATH");
+        let first = std::env::split_paths(&path).next();
+        assert_eq!(first, Some("/opt/pg/lib".into()));
+        assert!(std::env::split_paths(&path).all(|one| !one.as_os_str().is_empty()));
     }
 
     #[test]

@@ -277,13 +277,18 @@ impl fmt::Debug for Container {
 }
 
 /// Returns the lines that begin every script: they drop variables of the image, and put the programs
-/// of its server first in `PATH`.
+/// of its server, and their libraries, before others.
 fn prologue(base: &Base<'_>, guest: &Guest) -> String {
     let own = (guest.environment)(HOME);
     let unwanted = base.unwanted.iter().filter(|name| own.iter().all(|(kept, _)| kept != name));
     let unset: Vec<_> = unwanted.map(|name| format!("unset {name}; ")).collect();
     let path: Vec<_> = guest.programs.iter().map(|one| format!("{}:", one.display())).collect();
-    format!("{}PATH={}$PATH; export PATH; ", unset.concat(), path.concat())
+    let libraries = guest.libraries.iter().map(|one| {
+        let own = "${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}";
+        format!("LD_LIBRARY_PATH={}{own}; export LD_LIBRARY_PATH; ", one.display())
+    });
+    let libraries: String = libraries.collect();
+    format!("{}PATH={}$PATH; export PATH; {libraries}", unset.concat(), path.concat())
 }
 
 /// Returns the error of a container that does not start.

@@ -12,6 +12,8 @@ pub(crate) struct Guest {
     pub(crate) socket: String,
     /// The directories of its programs: searched before those of `PATH`.
     pub(crate) programs: Vec<PathBuf>,
+    /// The directories of the libraries that its programs bring along: searched before the system's.
+    pub(crate) libraries: Vec<PathBuf>,
     /// Returns the variables of every script, given the home directory of the host.
     pub(crate) environment: fn(home: &str) -> Vec<(&'static str, String)>,
     /// The lines for `sh` that end it in whatever state it is: `$home` is the host's home

@@ -94,6 +94,7 @@ impl Local {
         command.args(["-c", &script.line]).env_clear().envs(settings::inherited());
         command
             .env("PATH", settings::search_path_behind(&self.guest.programs))
+            .envs(settings::library_path_behind(&self.guest.libraries))
             .envs((self.guest.environment)(&self.home.display().to_string()))
             .envs(script.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.join("data"))

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
-use super::Tell;
 use super::image::{self, Image};
 use super::layer;
 use super::route::{self, RelayRoute};
@@ -63,7 +62,11 @@ impl Containers {
     }
 
     /// Pulls the image that the settings ask for.
-    pub(super) async fn pull(&self, settings: &Settings, tell: Option<&Tell<'_>>) -> Result<Image> {
+    pub(super) async fn pull(
+        &self,
+        settings: &Settings,
+        tell: Option<&(dyn Fn(&str) + Sync)>,
+    ) -> Result<Image> {
         let pulled = image::pull(&self.engine, settings, tell).await?;
         layer::open(&self.engine, &pulled, settings).await
     }

@@ -23,6 +23,7 @@ then
     done
 fi
 echo "programs $programs"
+if [ -e "$programs/../lib/libpq.so.5" ]; then echo "libraries ${programs%/*}/lib"; fi
 echo "version $("$programs/postgres" --version 2>&1)"
 case $IMAGE_USER in
 '' | 0 | 0:* | root | root:*)
@@ -51,6 +52,8 @@ pub(crate) struct Contents {
     pub(crate) version: Version,
     /// The directory of its programs.
     pub(crate) programs: PathBuf,
+    /// The directory of the libraries that they bring along; none where the system's serve.
+    pub(crate) libraries: Option<PathBuf>,
     /// The user that runs them, as `docker run --user` takes it.
     pub(crate) user: String,
 }
@@ -93,7 +96,8 @@ pub(super) fn read(reference: &str, output: &Output) -> Result<Contents> {
             "set LAB_IMAGE_USER to a user that can run its programs, such as 1001",
         ));
     }
-    Ok(Contents { version, programs: programs.into(), user: user.to_owned() })
+    let libraries = Some(line("libraries ")).filter(|found| !found.is_empty()).map(PathBuf::from);
+    Ok(Contents { version, programs: programs.into(), libraries, user: user.to_owned() })
 }
 
 #[cfg(test)]
@@ -109,11 +113,12 @@ mod tests {
     #[test]
     fn an_image_is_what_its_programs_say() {
         let found = said(
-            "programs /opt/pg/bin\nversion postgres (PostgreSQL) 17.4 (Debian 17.4-1)\nuser 26\n",
+            "programs /opt/pg/bin\nlibraries /opt/pg/lib\nversion postgres (PostgreSQL) 17.4 (Debian 17.4-1)\nuser 26\n",
         );
         let found = found.unwrap();
         assert_eq!(found.version.to_string(), "17.4");
         assert_eq!((found.programs, found.user), ("/opt/pg/bin".into(), "26".to_owned()));
+        assert_eq!(found.libraries, Some("/opt/pg/lib".into()));
     }
 
     #[test]

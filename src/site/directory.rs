@@ -21,6 +21,13 @@ pub(super) fn all() -> Vec<PathBuf> {
     [settings::search_path(), usual_places()].concat()
 }
 
+/// Returns the directory of the libraries beside programs, as an installation in one folder has them;
+/// none where there are none, and the system's serve.
+pub(super) fn libraries(programs: &Path) -> Option<PathBuf> {
+    let directory = programs.parent()?.join("lib");
+    directory.join("libpq.so.5").exists().then_some(directory)
+}
+
 fn usual_places() -> Vec<PathBuf> {
     USUAL_DIRECTORIES.iter().flat_map(|(stem, programs)| versions_of(stem, programs)).collect()
 }

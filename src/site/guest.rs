@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::directory;
 use crate::host::guest::Guest;
 
 /// The port of every server: within its container, or as part of its socket's name.
@@ -45,9 +46,19 @@ fi
 each KILL
 "#;
 
-/// Describes a server whose programs are in this directory, on this machine or in an image.
+/// Describes a server whose programs are in this directory on this machine.
 pub(super) fn installed(programs: &Path) -> Guest {
-    described(vec![programs.to_owned()])
+    Guest {
+        libraries: directory::libraries(programs).into_iter().collect(),
+        ..described(vec![programs.to_owned()])
+    }
+}
+
+/// Describes a server whose programs and libraries are in these directories of an image.
+#[cfg(feature = "container")]
+pub(super) fn in_image(programs: &Path, libraries: Option<&Path>) -> Guest {
+    let libraries = libraries.map(Path::to_owned).into_iter().collect();
+    Guest { libraries, ..described(vec![programs.to_owned()]) }
 }
 
 /// Returns the file name of a server's Unix socket (manual: `unix_socket_directories`).
@@ -67,7 +78,8 @@ pub(super) fn proxy(programs: Vec<PathBuf>) -> Guest {
 }
 
 fn described(programs: Vec<PathBuf>) -> Guest {
-    Guest { port: PORT, socket: socket(), programs, environment, quit: QUIT }
+    let libraries = Vec::new();
+    Guest { port: PORT, socket: socket(), programs, libraries, environment, quit: QUIT }
 }
 
 fn environment(home: &str) -> Vec<(&'static str, String)> {

@@ -56,7 +56,7 @@ impl Image {
         settings: &Settings,
         node: &str,
     ) -> Result<Container> {
-        let guest = guest::installed(&self.contents.programs);
+        let guest = guest::in_image(&self.contents.programs, self.contents.libraries.as_deref());
         let base = Base {
             reference: &self.reference,
             id: &self.id,

@@ -63,9 +63,11 @@ impl Installation {
         Some(Self { bin, version })
     }
 
-    /// Returns `PATH` with these programs first.
-    pub(crate) fn path(&self) -> OsString {
-        settings::search_path_behind(std::slice::from_ref(&self.bin))
+    /// Returns the variables with which these programs, and their libraries, are found first.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        let libraries: Vec<_> = directory::libraries(&self.bin).into_iter().collect();
+        let path = settings::search_path_behind(std::slice::from_ref(&self.bin));
+        std::iter::once(("PATH", path)).chain(settings::library_path_behind(&libraries))
     }
 
     fn missing(settings: &Settings, installed: &[Self]) -> Error {

@@ -32,6 +32,7 @@ const PASSWORD: &str = "replication-lab.template-password";
 const BASE: &str = "replication-lab.base";
 const VERSION: &str = "replication-lab.version";
 const PROGRAMS: &str = "replication-lab.programs";
+const LIBRARIES: &str = "replication-lab.libraries";
 const USER: &str = "replication-lab.user";
 
 /// Returns a candidate with what is in it: from the labels of its template, or else as a container of
@@ -74,7 +75,7 @@ async fn ask(
     let settings = Settings { keep: false, ..settings.clone() };
     let (id, unwanted) = (base.id.as_deref().unwrap_or_default(), unwanted(base));
     let asked = Base { reference, id, user: "0", unwanted: &[] };
-    let guest = guest::installed(Path::new("/usr/bin"));
+    let guest = guest::in_image(Path::new("/usr/bin"), None);
     let container = Container::start(Arc::clone(engine), &asked, guest, &settings, "image").await?;
     let own = base.config.as_ref().and_then(|config| config.user.clone());
     let user = settings.image_user.or(own).unwrap_or_default();
@@ -203,12 +204,14 @@ async fn make(
 
 /// Returns the labels of a template as an instruction of a Dockerfile, which every engine keeps.
 fn labels(image: &Image, password: &Password) -> String {
-    let Contents { version, programs, user } = &image.contents;
+    let Contents { version, programs, libraries, user } = &image.contents;
+    let libraries = libraries.as_deref().unwrap_or(Path::new(""));
     let labels = [
         (PASSWORD, password.as_str()),
         (BASE, &image.reference),
         (VERSION, &version.to_string()),
         (PROGRAMS, &programs.display().to_string()),
+        (LIBRARIES, &libraries.display().to_string()),
         (USER, user),
     ];
     let labels = labels.map(|(name, value)| format!(" {name}=\"{value}\""));
@@ -220,7 +223,10 @@ fn labelled(inspected: &ImageInspect) -> Option<(Contents, Password)> {
     let labels = inspected.config.as_ref()?.labels.as_ref()?;
     let label = |name: &str| labels.get(name).cloned();
     let version = label(VERSION)?.parse().ok()?;
-    let contents = Contents { version, programs: label(PROGRAMS)?.into(), user: label(USER)? };
+    let libraries = label(LIBRARIES)?;
+    let libraries = (!libraries.is_empty()).then(|| libraries.into());
+    let programs = label(PROGRAMS)?.into();
+    let contents = Contents { version, programs, libraries, user: label(USER)? };
     Some((contents, Password::known(label(PASSWORD)?)))
 }
 

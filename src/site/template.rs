@@ -142,7 +142,7 @@ async fn initdb(installation: &Installation, account: Option<&Account>, new: &Pa
          {INITDB} --no-sync --pwfile=password -D data && sync"
     );
     let mut sh = program::command("sh");
-    sh.args(["-c", &line]).env("PATH", installation.path()).env("LC_ALL", "C");
+    sh.args(["-c", &line]).envs(installation.paths()).env("LC_ALL", "C");
     sh.env("PASSWORD", password.as_str()).env("NEW", new);
     sh.stdin(Stdio::null()).current_dir("/").kill_on_drop(true);
     if let Some(account) = account {

@@ -21,7 +21,7 @@ pub(crate) const ITS_IMAGE: &str = "mine:17";
 /// What the engine says of the template of its image.
 const ITS_TEMPLATE: &str = r#"{"Id":"sha256:2","Config":{"Labels":{
     "replication-lab.template-password":"x","replication-lab.base":"mine:17",
-    "replication-lab.version":"17.4","replication-lab.programs":"/bin","replication-lab.user":"me"}}}"#;
+    "replication-lab.version":"17.4","replication-lab.programs":"/bin","replication-lab.libraries":"","replication-lab.user":"me"}}}"#;
 
 /// Variables and their values.
 type Environment = &'static [(&'static str, &'static str)];

@@ -22,7 +22,7 @@ impl Reshaped {
         let Some((base, _)) = base else { return Ok(None) };
         let reference = format!("lab-harness-{shape}:{tag}");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/images/reshape");
-        let made = program(script).args([shape, base, &reference]).output()?;
+        let made = program("sh").args([script, shape, base, &reference]).output()?;
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Ok(Some(Self { reference }))
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test --features sabotage --test sabotage               all of them
 //! cargo test --features sabotage --test sabotage fast          those that need few seconds
+//! cargo test --features sabotage --test sabotage containers    those that need a container engine
 //! cargo test --features sabotage --test sabotage crash         those with this word in their name
 //! ```
 //!

@@ -53,7 +53,7 @@ impl Suite {
     pub(crate) fn judge(&mut self, sabotage: &Sabotage) -> Result<Verdict, String> {
         for test in &sabotage.tests {
             if !self.sound.contains(test) {
-                if !self.passes(test, "none")? {
+                if !self.passes(test, "none", sabotage.host())? {
                     return Err(format!("{test} fails without the sabotage"));
                 }
                 self.sound.insert(test.clone());
@@ -73,7 +73,7 @@ impl Suite {
     fn verdict(&self, sabotage: &Sabotage) -> Result<Verdict, String> {
         let mut blind = Vec::new();
         for test in &sabotage.tests {
-            if self.passes(test, &sabotage.name)? {
+            if self.passes(test, &sabotage.name, sabotage.host())? {
                 blind.push(test.clone());
             }
         }
@@ -94,7 +94,7 @@ impl Suite {
     /// Runs the tests that have these words in their name, and returns whether all passed. That there is none
     /// is an error.
     #[expect(clippy::disallowed_methods, reason = "a test runner runs programs")]
-    fn passes(&self, test: &str, active: &str) -> Result<bool, String> {
+    fn passes(&self, test: &str, active: &str, host: &str) -> Result<bool, String> {
         let (program, filter) =
             test.split_once(' ').ok_or_else(|| format!("{test:?} is no program and test"))?;
         let path = self.programs.get(program).ok_or_else(|| format!("there is no {program}"))?;
@@ -103,7 +103,7 @@ impl Suite {
             .current_dir(&self.copy)
             .env(ACTIVE, active)
             .env("CARGO_TARGET_DIR", &self.target)
-            .env("LAB_HOST", "local")
+            .env("LAB_HOST", host)
             .env("LAB_TIMEOUT", "0.5")
             .env("INSTA_UPDATE", if filter.starts_with("scenario_") { "always" } else { "no" })
             .stdin(Stdio::null())

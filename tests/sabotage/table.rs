@@ -22,6 +22,9 @@ pub(crate) struct Sabotage {
     /// Whether these tests need few seconds.
     #[serde(default)]
     pub(crate) fast: bool,
+    /// Whether these tests need a container engine; the others run on local processes.
+    #[serde(default)]
+    pub(crate) containers: bool,
     /// The name of the table's file.
     #[serde(skip)]
     pub(crate) kind: String,
@@ -36,8 +39,17 @@ struct Table {
 impl Sabotage {
     /// Returns its name as a test: `fast::acts::a-crash-is-a-fast-shutdown`.
     pub(crate) fn title(&self) -> String {
-        let pace = if self.fast { "fast" } else { "slow" };
+        let pace = match (self.containers, self.fast) {
+            (true, _) => "containers",
+            (false, true) => "fast",
+            (false, false) => "slow",
+        };
         format!("{pace}::{}::{}", self.kind, self.name)
+    }
+
+    /// Returns the host of its tests.
+    pub(crate) fn host(&self) -> &'static str {
+        if self.containers { "container" } else { "local" }
     }
 
     /// Whether it is woven into the program, or else written into a file that is read at run time.

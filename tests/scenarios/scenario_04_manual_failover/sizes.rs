@@ -36,7 +36,9 @@ pub(super) async fn copied_by_both(lab: &Lab, data: &str, rows: u64) -> Result<C
              FROM generate_series(1, {rows}) AS i"
         ))
         .await?;
-    // The checkpoints, and the restartpoint of the standby, remove the WAL of the filler.
+    // The checkpoints, and the restartpoint of the standby, remove the WAL of the filler. pg_rewind needs
+    // the WAL from the last common checkpoint on: so it is in the file in which the servers diverge.
+    writer.run("SELECT pg_switch_wal()").await?;
     writer.run("CHECKPOINT").await?;
     pair.wait_for_catchup("standby1").await?;
     pair.standby()?.session().await?.run("CHECKPOINT").await?;

@@ -188,7 +188,9 @@ fn pg_promote_cancelled(#[context] test: Context) {
         must_have_crashed(lab, pair.primary(), "in production").await?;
 
         lab.step("The standby is promoted");
-        let refused = reader.refusal("SELECT pg_promote()").await?;
+        // The startup process may signal the session again, which then ends: nothing else uses it.
+        let cancelled = pair.standby()?.session().await?;
+        let refused = cancelled.refusal("SELECT pg_promote()").await?;
         let refused = lab.fact("answer to pg_promote()", &refused);
         wait_for_end_of_recovery(&pair.standby()?.session_unrecorded().await?).await?;
         let seen = stat::timeline(&reader).await?;
