@@ -7,7 +7,7 @@ use rand::seq::SliceRandom as _;
 use tokio::time::timeout;
 
 pub(super) use super::attempt::GOODBYE;
-use super::attempt::{Attempt, Failure, Next};
+use super::attempt::{Attempt, Next};
 use super::target::{Attributes, Target};
 use crate::health::Severity;
 use crate::session::Session;
@@ -52,9 +52,12 @@ pub(super) async fn reach(target: &Target, until: Instant) -> Result<Reached, Ve
                 Ok(Err(failure)) => failure,
                 Err(_) => attempt.out_of_time(share),
             };
-            let is_last = failure.next == Next::End;
-            failures.push(unreached(failure, place.to_string()));
-            if is_last {
+            failures.push(Unreached {
+                severity: failure.severity,
+                why: format!("connecting to {place}: {}", failure.why),
+                place: place.to_string(),
+            });
+            if failure.next == Next::End {
                 return Err(failures);
             }
         }
@@ -67,9 +70,4 @@ fn share(target: &Target, until: Instant, left: usize) -> Duration {
     let left = u32::try_from(left).unwrap_or(1).max(1);
     let share = until.saturating_duration_since(Instant::now()) / left;
     target.patience.map_or(share, |patience| patience.min(share))
-}
-
-fn unreached(failure: Failure, place: String) -> Unreached {
-    let why = format!("connecting to {place}: {}", failure.why);
-    Unreached { severity: failure.severity, why, place }
 }

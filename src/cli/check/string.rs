@@ -48,10 +48,10 @@ pub(super) fn read(text: &str) -> Result<Target, BadTarget> {
 fn of_service(name: &str, named: Option<String>, home: &Path) -> Result<Words, BadTarget> {
     let is_named = named.is_some();
     let own = named.map_or_else(|| home.join(".pg_service.conf"), PathBuf::from);
-    if is_named || own.exists() {
-        if let Some(words) = in_file(&own, name)? {
-            return Ok(words);
-        }
+    if (is_named || own.exists())
+        && let Some(words) = in_file(&own, name)?
+    {
+        return Ok(words);
     }
     let system = match settings::libpq_directory() {
         Some(directory) => vec![directory],

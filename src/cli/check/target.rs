@@ -271,12 +271,12 @@ fn are_supported(words: &Words) -> Result<(), BadTarget> {
     let gss = [("disable", false), ("prefer", false), ("require", true)];
     let versions = [("", false), ("3.0", false), ("3.2", true), ("latest", true)];
     let of_certificates = [("disable", false), ("allow", false), ("require", true)];
-    let is_off = |value: &&str| !["false", "off", "no", "0"].contains(value);
+    let is_off = |value: &str| ["false", "off", "no", "0"].contains(&value);
     let beyond = [
         ("gssencmode", choice(words, "gssencmode", gss, false)?),
         ("min_protocol_version", choice(words, "min_protocol_version", versions, false)?),
         ("sslcertmode", choice(words, "sslcertmode", of_certificates, false)?),
-        ("replication", value("replication").filter(is_off).is_some()),
+        ("replication", value("replication").is_some_and(|value| !is_off(value))),
         ("scram_client_key", value("scram_client_key").is_some()),
         ("scram_server_key", value("scram_server_key").is_some()),
         ("sslkeylogfile", value("sslkeylogfile").is_some()),

@@ -253,5 +253,5 @@ fn unreadable(what: &str, file: &Path, error: &ErrorStack) -> String {
 /// Returns the first reason of the library, without its codes.
 fn reason(stack: &ErrorStack) -> String {
     let first = stack.errors().first();
-    first.and_then(|error| error.reason()).unwrap_or("unknown error").to_owned()
+    first.and_then(openssl::error::Error::reason).unwrap_or("unknown error").to_owned()
 }

@@ -4,7 +4,7 @@
 use super::auth::Allowed;
 
 /// The longest message that can come before the server accepts a client, as in libpq.
-const LONGEST: usize = 30_000;
+const LONGEST: u32 = 30_000;
 
 /// What has been heard of a server so far.
 pub(super) struct Watch {
@@ -12,7 +12,7 @@ pub(super) struct Watch {
     /// The beginning of the current message: its kind, its length, and the number of a request.
     beginning: Vec<u8>,
     /// The bytes of the current message that do not matter and are still to come.
-    rest: usize,
+    rest: u32,
     /// Whether the server has requested authentication.
     has_asked: bool,
     /// Whether the server has accepted the client.
@@ -56,28 +56,22 @@ impl Watch {
 
     /// Judges the message as soon as enough of it is there.
     fn judge(&mut self) -> Result<(), Refusal> {
-        match *self.beginning.as_slice() {
+        let kind = self.beginning.first().copied().unwrap_or_default();
+        match self.beginning.len() {
             // An authentication request, an error, or another version of the protocol.
-            [b'R' | b'E' | b'v'] => {}
-            [_] => return Err(Refusal::Stranger),
-            [kind, a, b, c, d] => {
-                let length =
-                    usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+            1 if !b"REv".contains(&kind) => return Err(Refusal::Stranger),
+            5 => {
                 let least = if kind == b'R' { 8 } else { 4 };
-                if !(least..=LONGEST).contains(&length) {
+                if !(least..=LONGEST).contains(&self.number(1)) {
                     return Err(Refusal::Stranger);
                 }
                 if kind != b'R' {
-                    self.rest = length - 4;
-                    self.beginning.clear();
+                    self.skip(4);
                 }
             }
-            [_, a, b, c, d, e, f, g, h] => {
-                let length =
-                    usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-                self.rest = length.saturating_sub(8);
-                self.beginning.clear();
-                let request = u32::from_be_bytes([e, f, g, h]);
+            9 => {
+                let request = self.number(5);
+                self.skip(8);
                 if let Some(why) = self.allowed.refuses(request, self.has_asked) {
                     return Err(Refusal::NotAllowed(why));
                 }
@@ -87,6 +81,18 @@ impl Watch {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Returns the number at this place of the beginning.
+    fn number(&self, at: usize) -> u32 {
+        let bytes = self.beginning.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_be_bytes)
+    }
+
+    /// Leaves out the rest of the message, of whose length this part has been read.
+    fn skip(&mut self, read: u32) {
+        self.rest = self.number(1).saturating_sub(read);
+        self.beginning.clear();
     }
 }
 
