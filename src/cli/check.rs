@@ -76,7 +76,7 @@ async fn examine(
     let left = until.saturating_duration_since(Instant::now());
     let failed = |severity, why: String| (None, vec![Finding::new("connection", severity, why)]);
     let seen = tokio::time::timeout(left, observe(&session)).await;
-    session.close(reach::GOODBYE).await;
+    session.close(until.saturating_duration_since(Instant::now()).min(reach::GOODBYE)).await;
     match seen {
         Ok(Ok(seen)) => (Some(place), health::judge(&seen, thresholds, options.expected())),
         Ok(Err(error)) if error.server_message().is_none() => {

@@ -164,7 +164,9 @@ fn words_of_uri(rest: &str) -> Result<Words, BadTarget> {
             set(&mut words, word, decoded(value)?)?;
         }
     }
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    // Only the end of the query may be an empty parameter.
+    let pairs = query.strip_suffix('&').unwrap_or(query).split('&');
+    for pair in pairs.filter(|_| !query.is_empty()) {
         let (word, value) =
             pair.split_once('=').filter(|(_, value)| !value.contains('=')).ok_or_else(|| {
                 BadTarget("a parameter in the URI needs exactly one \"=\"".to_owned())
@@ -271,7 +273,7 @@ mod tests {
             ("a@h?sslmode=allow", &[("user", "a"), ("host", "h"), ("sslmode", "allow")]),
             ("h?ssl=true", &[("host", "h"), ("sslmode", "require")]),
             ("h?requiressl=1", &[("host", "h"), ("sslmode", "require")]),
-            ("?host=/s&user=", &[("host", "/s"), ("user", "")]),
+            ("?host=/s&user=&", &[("host", "/s"), ("user", "")]),
             ("", &[]),
         ] {
             assert_eq!(words_of_uri(text), Ok(pairs(expected)), "{text}");
@@ -284,6 +286,8 @@ mod tests {
             "h%00",
             "h/d?user",
             "h/d?user=a=b",
+            "h?&user=a",
+            "h?user=a&&dbname=b",
             "h?ssl=false",
             "h?x=1",
         ] {
