@@ -43,6 +43,26 @@ const ROLES: &str = "CREATE ROLE monitor LOGIN PASSWORD 'look-and-see' IN ROLE p
     SET password_encryption = 'md5'; \
     CREATE ROLE old LOGIN PASSWORD 'look-and-see' IN ROLE pg_monitor";
 
+/// The variables of a person that would lead both programs elsewhere.
+const VARIABLES: [&str; 16] = [
+    "PGCHANNELBINDING",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPORT",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGSYSCONFDIR",
+    "PGTARGETSESSIONATTRS",
+    "PGUSER",
+];
+
 #[test]
 fn the_connection_is_the_one_that_psql_makes() {
     within_deadline(async move {
@@ -193,7 +213,10 @@ impl<'a> Scene<'a> {
     /// Runs one program in the row's environment, and returns what it did.
     async fn ran(&self, row: &Row, mut command: Command) -> Outcome<Ran> {
         let before = [self.nodes[0].log().await?.len(), self.nodes[1].log().await?.len()];
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("PGAPPNAME", "beside");
+        for name in VARIABLES {
+            command.env_remove(name);
+        }
+        command.env("PGAPPNAME", "beside");
         command.env("HOME", self.home.path().join("empty")).env("PGPASSWORD", PASSWORD);
         for (name, value) in &row.environment {
             match value {
