@@ -77,7 +77,7 @@ impl Session {
         Self { client, name: name.to_owned(), notebook: notebook.clone(), heard, connection }
     }
 
-    /// Ends the session as psql does: the server is told, and logs nothing. Returns when the connection is closed,
+    /// Ends the session as psql does, with Terminate, so that the server logs nothing. Returns when the connection is closed,
     /// or after `patience`; a session that is only dropped breaks off.
     #[cfg(feature = "cli")]
     pub(crate) async fn close(mut self, patience: Duration) {

@@ -239,7 +239,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Gives a server a certificate, an address and its sockets, and restarts it.
+/// Sets the certificate, the address and the sockets of a server, and restarts it.
 async fn serve(
     node: &Node,
     address: &str,
@@ -293,8 +293,12 @@ async fn left(node: &Node, before: usize) -> Result<Vec<String>> {
     pids.extend(
         backend.captures_iter(new).filter_map(|found| found.get(1)).map(|pid| pid.as_str()),
     );
-    let is_theirs = |line: &&str| pids.iter().any(|pid| line.contains(&format!("[{pid}]")));
-    Ok(new.lines().filter(is_theirs).map(|line| settled(node.name(), line)).collect())
+    // Two backends write in any order; each writes its own lines in order.
+    let of = |pid: &&str| {
+        let mark = format!("[{pid}]");
+        new.lines().filter(move |line| line.contains(&mark)).map(|line| settled(node.name(), line))
+    };
+    Ok(pids.iter().flat_map(of).collect())
 }
 
 /// Returns a line of a log without what differs from run to run.

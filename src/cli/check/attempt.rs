@@ -48,7 +48,7 @@ pub(super) enum Next {
     Address,
     /// The next server.
     Host,
-    /// The same server with TLS, or without it, where `sslmode` has a second choice.
+    /// The server once more, with TLS or without it, where `sslmode` has a second choice.
     Way,
     /// Nothing: the server has refused the client.
     End,
@@ -101,7 +101,7 @@ impl<'a> Attempt<'a> {
         Err(last)
     }
 
-    /// Says that the server did not answer in time, and how far it came.
+    /// Returns the failure of a server that did not answer in time, by how far it came.
     pub(super) fn out_of_time(&self, time: Duration) -> Failure {
         let why = match self.is_heard.load(Ordering::Relaxed) || self.place.is_local() {
             true => {
@@ -202,14 +202,14 @@ impl<'a> Attempt<'a> {
                 return Err(failure(&wire, error));
             }
         };
-        let told = |name: &str| connection.parameter(name).map(|value| value == "on");
-        let told = Told {
-            is_standby: told("in_hot_standby"),
-            is_read_only: told("default_transaction_read_only"),
+        let reported = |name: &str| connection.parameter(name).map(|value| value == "on");
+        let state = Reported {
+            is_standby: reported("in_hot_standby"),
+            is_read_only: reported("default_transaction_read_only"),
         };
         let book = Notebook::in_memory();
         let session = Session::over(client, connection, &self.place.to_string(), &book);
-        self.is_wanted(session, told).await
+        self.wanted(session, state).await
     }
 
     async fn open_socket(&self, path: &str) -> Result<UnixStream, Failure> {
@@ -250,11 +250,11 @@ impl<'a> Attempt<'a> {
         Ok((Wire::Tls(stream), certificate))
     }
 
-    /// Returns the session if its server is one that `target_session_attrs` wants. Servers before 14 do not tell
+    /// Returns the session if its server is one that `target_session_attrs` wants. Servers before 14 do not report
     /// their state when a session begins.
-    async fn is_wanted(&self, session: Session, told: Told) -> Result<Session, Failure> {
+    async fn wanted(&self, session: Session, state: Reported) -> Result<Session, Failure> {
         let is_standby = || async {
-            match told.is_standby {
+            match state.is_standby {
                 Some(is_standby) => Ok(is_standby),
                 None => {
                     let answer = session.text("SELECT pg_catalog.pg_is_in_recovery()").await;
@@ -263,7 +263,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let is_read_only = || async {
-            match told.is_standby.zip(told.is_read_only) {
+            match state.is_standby.zip(state.is_read_only) {
                 Some((is_standby, is_read_only)) => Ok(is_standby || is_read_only),
                 None => {
                     session.text("SHOW transaction_read_only").await.map(|answer| answer == "on")
@@ -314,8 +314,8 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What a server told of itself when the session began.
-struct Told {
+/// The state that a server reported when the session began; servers before 14 do not.
+struct Reported {
     is_standby: Option<bool>,
     is_read_only: Option<bool>,
 }

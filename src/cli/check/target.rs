@@ -1,4 +1,4 @@
-//! Gives the parameters of a connection their meaning and libpq's defaults (manual: Parameter Key Words). What only
+//! The meaning of a connection's parameters, with libpq's defaults (manual: Parameter Key Words). What only
 //! restricts a connection is either done or refused. Pure: it opens no file and no connection.
 
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) struct Tls {
     pub(super) own: Option<Own>,
     /// `ssl_min_protocol_version` and `ssl_max_protocol_version`.
     pub(super) versions: (Option<Protocol>, Option<Protocol>),
-    /// `sslsni`: whether the server is told the name of the host.
+    /// `sslsni`: whether the handshake names the host.
     pub(super) tells_name: bool,
 }
 

@@ -233,7 +233,7 @@ fn version(version: Protocol) -> SslVersion {
     }
 }
 
-/// Says why a handshake failed: the certificate was not trusted, or one side refused.
+/// Returns why a handshake failed: the certificate was not trusted, or one side refused.
 fn refusal(stream: &SslStream<TcpStream>, error: &openssl::ssl::Error) -> String {
     let verified = stream.ssl().verify_result();
     if verified != X509VerifyResult::OK {

@@ -101,7 +101,7 @@ enum Refusal {
     NotAllowed(String),
 }
 
-/// Says that a server is not PostgreSQL, with the first line of its answer.
+/// Returns the sentence about a server that is not PostgreSQL, with the first line of its answer.
 pub(super) fn stranger(answer: &[u8]) -> String {
     let said = String::from_utf8_lossy(answer);
     let said: String = said.lines().next().unwrap_or_default().trim().chars().take(60).collect();
