@@ -8,11 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
-use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
-use tokio_postgres::{
-    AsyncMessage, Client, Config, Connection, NoTls, Row, SimpleQueryMessage, Socket,
-};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Row, SimpleQueryMessage};
 
 use crate::error::{Error, Result, Why};
 use crate::record::event::Event;
@@ -32,7 +29,8 @@ pub struct Session {
     name: String,
     notebook: Notebook,
     heard: Arc<Mutex<Heard>>,
-    connection: JoinHandle<()>,
+    /// The task that drives the connection, until `close` takes it.
+    connection: Option<JoinHandle<()>>,
 }
 
 /// Messages that the server sent outside of any result.
@@ -50,42 +48,44 @@ impl Session {
     /// The server refuses the connection, or does not answer in time.
     pub async fn open(config: &Config, name: &str, notebook: &Notebook) -> Result<Self> {
         let deadline = CONNECT.mul_f64(settings::timeout_factor());
-        Self::open_with(config, NoTls, deadline, name, notebook).await
-    }
-
-    /// Opens a session with a deadline of its own, and over TLS where the server offers it and
-    /// `config` asks for it.
-    ///
-    /// # Errors
-    ///
-    /// The server refuses the connection, or does not answer before the deadline.
-    pub async fn open_with<T>(
-        config: &Config,
-        tls: T,
-        deadline: Duration,
-        name: &str,
-        notebook: &Notebook,
-    ) -> Result<Self>
-    where
-        T: MakeTlsConnect<Socket>,
-        T::Stream: Send + 'static,
-    {
-        let failed = |source| Error::sql("connecting to PostgreSQL", source).on(name);
-        let connect = tokio::time::timeout(deadline, config.connect(tls));
+        let connect = tokio::time::timeout(deadline, config.connect(NoTls));
         let (client, connection) = match connect.await {
-            Ok(connected) => connected.map_err(failed)?,
+            Ok(connected) => connected
+                .map_err(|source| Error::sql("connecting to PostgreSQL", source).on(name))?,
             Err(_) => {
                 let last = "no answer to the first message".to_owned();
-                return Err(Error::new(
-                    "connecting to PostgreSQL",
-                    Why::Deadline { waited: deadline, last },
-                )
-                .on(name));
+                let why = Why::Deadline { waited: deadline, last };
+                return Err(Error::new("connecting to PostgreSQL", why).on(name));
             }
         };
+        Ok(Self::over(client, connection, name, notebook))
+    }
+
+    /// Returns the session of a connection that the caller has opened.
+    pub(crate) fn over<S, T>(
+        client: Client,
+        connection: Connection<S, T>,
+        name: &str,
+        notebook: &Notebook,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let heard = Arc::default();
-        let connection = tokio::spawn(listen(connection, Arc::clone(&heard)));
-        Ok(Self { client, name: name.to_owned(), notebook: notebook.clone(), heard, connection })
+        let connection = Some(tokio::spawn(listen(connection, Arc::clone(&heard))));
+        Self { client, name: name.to_owned(), notebook: notebook.clone(), heard, connection }
+    }
+
+    /// Ends the session as psql does, with Terminate, so that the server logs nothing. Returns when the connection is closed,
+    /// or after `patience`; a session that is only dropped breaks off.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn close(mut self, patience: Duration) {
+        if let Some(connection) = self.connection.take() {
+            // Once the client is gone, the task sends Terminate and closes the stream, TLS included.
+            drop(self);
+            let _ = tokio::time::timeout(patience, connection).await;
+        }
     }
 
     /// Returns the notices and warnings received so far, oldest first.
@@ -252,15 +252,18 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.connection.abort();
+        if let Some(connection) = &self.connection {
+            connection.abort();
+        }
     }
 }
 
 /// Drives a connection to its end, and keeps the messages that the server sends outside of results.
-async fn listen(
-    mut connection: Connection<Socket, impl AsyncRead + AsyncWrite + Unpin>,
-    heard: Arc<Mutex<Heard>>,
-) {
+async fn listen<S, T>(mut connection: Connection<S, T>, heard: Arc<Mutex<Heard>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     loop {
         let message = std::future::poll_fn(|context| connection.poll_message(context)).await;
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -277,30 +277,65 @@ pub(crate) fn cargo_variables() -> Vec<OsString> {
 }
 
 /// Returns the values of libpq's variables, each with the keyword of a connection string that it
-/// stands for (manual: libpq, Environment Variables).
+/// stands for (manual: libpq, Environment Variables). As in libpq, a variable may be set and empty.
 #[cfg(feature = "cli")]
 pub(crate) fn libpq() -> impl Iterator<Item = (&'static str, String)> {
     [
+        ("PGAPPNAME", "application_name"),
+        ("PGCHANNELBINDING", "channel_binding"),
+        ("PGCLIENTENCODING", "client_encoding"),
+        ("PGCONNECT_TIMEOUT", "connect_timeout"),
+        ("PGDATABASE", "dbname"),
+        ("PGGSSDELEGATION", "gssdelegation"),
+        ("PGGSSENCMODE", "gssencmode"),
+        ("PGGSSLIB", "gsslib"),
         ("PGHOST", "host"),
         ("PGHOSTADDR", "hostaddr"),
-        ("PGPORT", "port"),
-        ("PGDATABASE", "dbname"),
-        ("PGUSER", "user"),
-        ("PGPASSWORD", "password"),
-        ("PGPASSFILE", "passfile"),
-        ("PGAPPNAME", "application_name"),
+        ("PGKRBSRVNAME", "krbsrvname"),
+        ("PGLOADBALANCEHOSTS", "load_balance_hosts"),
+        ("PGMAXPROTOCOLVERSION", "max_protocol_version"),
+        ("PGMINPROTOCOLVERSION", "min_protocol_version"),
         ("PGOPTIONS", "options"),
-        ("PGSSLMODE", "sslmode"),
-        ("PGSSLROOTCERT", "sslrootcert"),
+        ("PGPASSFILE", "passfile"),
+        ("PGPASSWORD", "password"),
+        ("PGPORT", "port"),
+        ("PGREQUIREAUTH", "require_auth"),
+        ("PGREQUIREPEER", "requirepeer"),
+        ("PGREQUIRESSL", "requiressl"),
+        ("PGSERVICE", "service"),
+        ("PGSERVICEFILE", "servicefile"),
         ("PGSSLCERT", "sslcert"),
+        ("PGSSLCERTMODE", "sslcertmode"),
+        ("PGSSLCOMPRESSION", "sslcompression"),
+        ("PGSSLCRL", "sslcrl"),
+        ("PGSSLCRLDIR", "sslcrldir"),
         ("PGSSLKEY", "sslkey"),
-        ("PGCHANNELBINDING", "channel_binding"),
-        ("PGCONNECT_TIMEOUT", "connect_timeout"),
+        ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+        ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
+        ("PGSSLMODE", "sslmode"),
+        ("PGSSLNEGOTIATION", "sslnegotiation"),
+        ("PGSSLROOTCERT", "sslrootcert"),
+        ("PGSSLSNI", "sslsni"),
         ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+        ("PGUSER", "user"),
     ]
     .into_iter()
     .filter_map(|(name, keyword)| Some((keyword, to_text(environment(name)?))))
-    .filter(|(_, value)| !value.is_empty())
+}
+
+/// Returns the settings of a session that libpq takes from variables, with their values.
+#[cfg(feature = "cli")]
+pub(crate) fn libpq_session() -> impl Iterator<Item = (&'static str, String)> {
+    [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")]
+        .into_iter()
+        .filter_map(|(name, setting)| Some((setting, to_text(environment(name)?))))
+        .filter(|(_, value)| !value.eq_ignore_ascii_case("default"))
+}
+
+/// Returns `PGSYSCONFDIR`, the directory of the service file of all accounts.
+#[cfg(feature = "cli")]
+pub(crate) fn libpq_directory() -> Option<PathBuf> {
+    environment("PGSYSCONFDIR").map(PathBuf::from)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]

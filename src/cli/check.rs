@@ -3,30 +3,38 @@
 //! `--timeout`.
 //!
 //! ```text
-//!   options ─▶ target (passfile, sockets) ─▶ reach (tls) ─▶ a session ─▶ findings ─▶ formats
+//!   options ─▶ words (service) ─▶ target (auth, sockets) ─▶ reach ─▶ attempt (passfile) ─▶ a session ─▶ findings
+//!                                                                       │                              │
+//!                                                                       └─▶ tls (names), wire (watch)  └─▶ formats
 //! ```
 
+mod attempt;
+mod auth;
 mod formats;
+mod names;
 pub(super) mod options;
 mod passfile;
+mod places;
 mod reach;
+mod service;
 mod sockets;
+mod string;
 mod target;
 mod tls;
+mod watch;
+mod wire;
+mod words;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nix::unistd::{User, geteuid};
-
 use self::formats::Report;
 use self::options::Options;
-use self::target::{BadTarget, Me, Target};
+use self::target::Target;
+use self::words::BadTarget;
 use crate::health::observe;
 use crate::health::{self, Finding, Severity, Thresholds};
-use crate::settings;
 
 /// The exit code of a plugin whose check could not be made.
 pub(super) const UNKNOWN: u8 = 3;
@@ -35,7 +43,7 @@ pub(super) const UNKNOWN: u8 = 3;
 pub(super) async fn run(options: &Options) -> ExitCode {
     let started = Instant::now();
     let invalid = |sentence| (None, vec![Finding::new("arguments", Severity::Unknown, sentence)]);
-    let (server, findings) = match (read(&options.target), options.thresholds()) {
+    let (server, findings) = match (string::read(&options.target), options.thresholds()) {
         (Ok(target), Ok(thresholds)) => {
             examine(&target, options, &thresholds, started + options.timeout).await
         }
@@ -67,7 +75,9 @@ async fn examine(
     };
     let left = until.saturating_duration_since(Instant::now());
     let failed = |severity, why: String| (None, vec![Finding::new("connection", severity, why)]);
-    match tokio::time::timeout(left, observe(&session)).await {
+    let seen = tokio::time::timeout(left, observe(&session)).await;
+    session.close(until.saturating_duration_since(Instant::now()).min(reach::GOODBYE)).await;
+    match seen {
         Ok(Ok(seen)) => (Some(place), health::judge(&seen, thresholds, options.expected())),
         Ok(Err(error)) if error.server_message().is_none() => {
             failed(Severity::Critical, format!("querying {place}: the connection broke: {error:?}"))
@@ -81,11 +91,4 @@ async fn examine(
             ),
         ),
     }
-}
-
-/// Reads the connection string with the defaults of this account and machine.
-fn read(text: &str) -> Result<Target, BadTarget> {
-    let name = User::from_uid(geteuid()).ok().flatten().map(|user| user.name).unwrap_or_default();
-    let home = dirs::home_dir().unwrap_or_else(|| PathBuf::from("/"));
-    Target::read(text, settings::libpq(), &Me { name: &name, home: &home, socket: sockets::used() })
 }

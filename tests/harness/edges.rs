@@ -42,9 +42,15 @@ const PURE: &[&str] = &[
     "cli/up/seen",
     "cli/up/verb",
     "cli/up/words",
+    "cli/check/auth",
     "cli/check/formats",
+    "cli/check/names",
     "cli/check/passfile",
+    "cli/check/places",
+    "cli/check/service",
     "cli/check/target",
+    "cli/check/watch",
+    "cli/check/words",
 ];
 
 /// What a pure file must not reach, by itself or through another file: a runtime, a process, a

@@ -2,6 +2,7 @@
 //! as ARCHITECTURE.md says. Tests that need servers run on the chosen host, like the scenarios.
 
 mod acts;
+mod beside;
 mod check;
 mod cleanup;
 mod edges;

@@ -1,66 +1,53 @@
-//! Reads a connection string or URI as libpq does, with libpq's environment variables as defaults (manual:
-//! Connection Strings). Pure: it opens no file and no connection.
+//! The meaning of a connection's parameters, with libpq's defaults (manual: Parameter Key Words). What only
+//! restricts a connection is either done or refused. Pure: it opens no file and no connection.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::Config;
+use tokio_postgres::config::ChannelBinding;
 
-use crate::conf::conninfo;
-
-/// PostgreSQL's default port.
-const PORT: u16 = 5432;
-
-/// Keywords of libpq that are accepted and ignored.
-const IGNORED: [&str; 12] = [
-    "client_encoding",
-    "fallback_application_name",
-    "gssencmode",
-    "gssdelegation",
-    "gsslib",
-    "krbsrvname",
-    "sslcompression",
-    "sslcrl",
-    "sslsni",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-    "require_auth",
-];
+use super::auth::Allowed;
+use super::places::Place;
+use super::words::{BadTarget, Words};
 
 /// The servers to try, and the parameters of the connection.
 pub(super) struct Target {
     /// The servers, in the order in which they are tried.
     pub(super) places: Vec<Place>,
-    /// Everything else: user, database, options.
+    /// `load_balance_hosts`: whether to try the servers, and the addresses of each, in a random order.
+    pub(super) is_shuffled: bool,
+    /// `target_session_attrs`.
+    pub(super) attributes: Attributes,
+    /// User, database, options, password, application name, channel binding.
     pub(super) config: Config,
     pub(super) user: String,
     pub(super) database: String,
     pub(super) has_password: bool,
     pub(super) passfile: PathBuf,
+    /// `require_auth`.
+    pub(super) allowed: Allowed,
+    /// `requirepeer`: the account that the server behind a socket must have.
+    pub(super) peer: Option<String>,
     pub(super) tls: Tls,
     /// `connect_timeout`: the longest time for one server; `None` allows the rest of the check's time.
     pub(super) patience: Option<Duration>,
-}
-
-/// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Its name, its address, or the directory of its socket.
-    pub(super) host: String,
-    /// `hostaddr`: the address to connect to, in place of a lookup of the name.
-    pub(super) address: Option<String>,
-    pub(super) port: u16,
 }
 
 /// The parameters of TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tls {
     pub(super) mode: Mode,
+    /// `sslnegotiation=direct`: TLS begins with the first byte.
+    pub(super) is_direct: bool,
     pub(super) roots: Roots,
-    /// The client's certificate and key (`sslcert`, `sslkey`).
-    pub(super) own: Option<(PathBuf, PathBuf)>,
+    pub(super) revoked: Revoked,
+    /// The client's certificate and key; `None` sends none. Files that do not exist are not an error by themselves.
+    pub(super) own: Option<Own>,
+    /// `ssl_min_protocol_version` and `ssl_max_protocol_version`.
+    pub(super) versions: (Option<Protocol>, Option<Protocol>),
+    /// `sslsni`: whether the handshake names the host.
+    pub(super) tells_name: bool,
 }
 
 /// `sslmode`.
@@ -79,282 +66,281 @@ pub(super) enum Mode {
 pub(super) enum Roots {
     /// The roots that this machine trusts.
     System,
-    /// The roots in the file that `sslrootcert` names.
+    /// The roots in this file. Where it does not exist, nothing is verified, or cannot be.
     File(PathBuf),
-    /// The roots in libpq's default file, if it exists.
+}
+
+/// `sslcrl` and `sslcrldir`: the lists of revoked certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Revoked {
+    Named {
+        file: Option<PathBuf>,
+        directory: Option<PathBuf>,
+    },
+    /// libpq's default file, if it exists.
     Usual(PathBuf),
 }
 
-/// Why a connection string is invalid. The sentence never contains the value of a password.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadTarget(pub(super) String);
+/// `sslcert`, `sslkey` and `sslpassword`.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) password: String,
+}
 
-/// The account that runs the check, for libpq's defaults.
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Protocol {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+/// `target_session_attrs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attributes {
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+/// The account that runs the check and its machine, for libpq's defaults.
 pub(super) struct Me<'a> {
     pub(super) name: &'a str,
     pub(super) home: &'a Path,
-    /// The default directory in which a local server has its socket, if any has.
-    pub(super) socket: Option<&'a str>,
+    /// The directory in which the local server with this port has its socket.
+    pub(super) socket: &'a dyn Fn(u16) -> String,
+    /// Settings of the session that come from the environment.
+    pub(super) settings: Vec<(&'static str, String)>,
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} with the key {}", self.certificate.display(), self.key.display())
     }
 }
-
-impl Place {
-    /// Whether the host is the directory of a socket.
-    pub(super) fn is_local(&self) -> bool {
-        self.address.is_none() && self.host.starts_with('/')
-    }
-}
-
-type Words = BTreeMap<String, String>;
 
 impl Target {
-    /// Reads a string; parameters that it omits come from `variables`, then from libpq's defaults.
+    /// Reads parameters; those that are absent have libpq's defaults.
     ///
     /// # Errors
     ///
-    /// The string, or a parameter in it or in `variables`, is invalid.
-    pub(super) fn read(
-        text: &str,
-        variables: impl Iterator<Item = (&'static str, String)>,
-        me: &Me<'_>,
-    ) -> Result<Self, BadTarget> {
-        let mut words: Words = variables.map(|(word, value)| (word.to_owned(), value)).collect();
-        words.extend(words_of(text)?);
-        words.retain(|word, value| !value.is_empty() && !IGNORED.contains(&word.as_str()));
-        let mut take = |word: &str| words.remove(word);
-        let places = places(take("host"), take("hostaddr"), take("port"), me.socket)?;
-        let usual = |file: &str| me.home.join(".postgresql").join(file);
-        let tls = Tls::read(take("sslmode").as_deref(), take("sslrootcert"), usual("root.crt"))?;
-        let own = take("sslcert").zip(take("sslkey"));
-        let own = own.map(|(certificate, key)| (certificate.into(), key.into()));
+    /// A value is invalid, or asks for what is not supported here.
+    pub(super) fn read(mut words: Words, me: &Me<'_>) -> Result<Self, BadTarget> {
+        are_supported(&words)?;
+        let numbers = [
+            "keepalives",
+            "keepalives_idle",
+            "keepalives_interval",
+            "keepalives_count",
+            "tcp_user_timeout",
+        ];
+        for name in numbers {
+            words.get(name).map(|text| whole(name, text)).transpose()?;
+        }
+        let tls = Tls::read(&mut words, me)?;
+        let attributes = choice(&words, "target_session_attrs", ATTRIBUTES, Attributes::Any)?;
+        let is_shuffled =
+            choice(&words, "load_balance_hosts", [("disable", false), ("random", true)], false)?;
+        let binding = choice(&words, "channel_binding", BINDINGS, ChannelBinding::Prefer)?;
+        let patience = words.get("connect_timeout").map(|text| whole("connect_timeout", text));
+        let patience = patience.transpose()?.and_then(limit);
+        let mut take = |word: &str| words.remove(word).filter(|value| !value.is_empty());
+        let places = Place::read(take("host"), take("hostaddr"), take("port"), me.socket)?;
+        let allowed = Allowed::read(&take("require_auth").unwrap_or_default())?;
         let passfile = take("passfile").map_or_else(|| me.home.join(".pgpass"), PathBuf::from);
-        let patience = take("connect_timeout").map(|text| seconds(&text)).transpose()?.flatten();
         let user = take("user").unwrap_or_else(|| me.name.to_owned());
         let database = take("dbname").unwrap_or_else(|| user.clone());
+        let application = take("application_name").or_else(|| take("fallback_application_name"));
         let password = take("password");
-        if let Some(wanted) = take("target_session_attrs") {
-            words.insert("target_session_attrs".to_owned(), attributes(&wanted)?.to_owned());
+        let peer = take("requirepeer");
+        let mut config = Config::new();
+        config.user(&user).dbname(&database).channel_binding(binding);
+        config.application_name(application.as_deref().unwrap_or("lab check"));
+        let options = options(take("options"), &me.settings);
+        if !options.is_empty() {
+            config.options(&options);
         }
-        words.entry("application_name".to_owned()).or_insert_with(|| "lab check".to_owned());
-        let rest: Vec<_> =
-            words.iter().map(|(word, value)| (word.as_str(), value.as_str())).collect();
-        let mut config: Config = conninfo(&rest).parse().map_err(|source| {
-            let mut why = format!("{source}");
-            let cause = std::error::Error::source(&source);
-            why.extend(cause.map(|cause| format!(": {cause}")));
-            BadTarget(why)
-        })?;
-        config.user(&user).dbname(&database);
         let has_password = password.is_some();
         if let Some(password) = password {
             config.password(password);
         }
-        let tls = Tls { own, ..tls };
-        Ok(Self { places, config, user, database, has_password, passfile, tls, patience })
+        Ok(Self {
+            places,
+            is_shuffled,
+            attributes,
+            config,
+            user,
+            database,
+            has_password,
+            passfile,
+            allowed,
+            peer,
+            tls,
+            patience,
+        })
     }
 }
 
+const ATTRIBUTES: [(&str, Attributes); 6] = [
+    ("any", Attributes::Any),
+    ("read-write", Attributes::ReadWrite),
+    ("read-only", Attributes::ReadOnly),
+    ("primary", Attributes::Primary),
+    ("standby", Attributes::Standby),
+    ("prefer-standby", Attributes::PreferStandby),
+];
+
+const BINDINGS: [(&str, ChannelBinding); 3] = [
+    ("disable", ChannelBinding::Disable),
+    ("prefer", ChannelBinding::Prefer),
+    ("require", ChannelBinding::Require),
+];
+
+const MODES: [(&str, Mode); 6] = [
+    ("disable", Mode::Disable),
+    ("allow", Mode::Allow),
+    ("prefer", Mode::Prefer),
+    ("require", Mode::Require),
+    ("verify-ca", Mode::VerifyCa),
+    ("verify-full", Mode::VerifyFull),
+];
+
+const VERSIONS: [(&str, Protocol); 4] = [
+    ("tlsv1", Protocol::Tls10),
+    ("tlsv1.1", Protocol::Tls11),
+    ("tlsv1.2", Protocol::Tls12),
+    ("tlsv1.3", Protocol::Tls13),
+];
+
 impl Tls {
-    fn read(mode: Option<&str>, roots: Option<String>, usual: PathBuf) -> Result<Self, BadTarget> {
-        let system = roots.as_deref() == Some("system");
-        let mode = match mode {
-            None if system => Mode::VerifyFull,
-            None | Some("prefer") => Mode::Prefer,
-            Some("disable") => Mode::Disable,
-            Some("allow") => Mode::Allow,
-            Some("require") => Mode::Require,
-            Some("verify-ca") => Mode::VerifyCa,
-            Some("verify-full") => Mode::VerifyFull,
-            Some(other) => {
-                let modes = "disable, allow, prefer, require, verify-ca, verify-full";
-                return Err(BadTarget(format!("sslmode is {other:?}: use one of {modes}")));
-            }
-        };
+    fn read(words: &mut Words, me: &Me<'_>) -> Result<Self, BadTarget> {
+        let system = words.get("sslrootcert").is_some_and(|file| file == "system");
+        let usual = if system { Mode::VerifyFull } else { Mode::Prefer };
+        let mode = choice(words, "sslmode", MODES, usual)?;
         if system && mode != Mode::VerifyFull {
             return Err(BadTarget("sslrootcert=system requires sslmode=verify-full".into()));
         }
-        let roots = match roots {
+        let ways = [("postgres", false), ("direct", true)];
+        let is_direct = choice(words, "sslnegotiation", ways, false)?;
+        if is_direct && mode < Mode::Require {
+            let stricter = "require, verify-ca or verify-full";
+            return Err(BadTarget(format!("sslnegotiation=direct requires sslmode={stricter}")));
+        }
+        let sends = [("disable", false), ("allow", true)];
+        let sends = choice(words, "sslcertmode", sends, true)?;
+        let minimum = protocol(words, "ssl_min_protocol_version", Some(Protocol::Tls12))?;
+        let maximum = protocol(words, "ssl_max_protocol_version", None)?;
+        if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
+            let why = "ssl_min_protocol_version is above ssl_max_protocol_version";
+            return Err(BadTarget(why.into()));
+        }
+        let tells_name = words.get("sslsni").is_none_or(|value| value.starts_with('1'));
+        let mut take = |word: &str| words.remove(word).filter(|value| !value.is_empty());
+        let usual = |file: &str| me.home.join(".postgresql").join(file);
+        let mut file =
+            |word: &str, default: &str| take(word).map_or_else(|| usual(default), PathBuf::from);
+        let (certificate, key) =
+            (file("sslcert", "postgresql.crt"), file("sslkey", "postgresql.key"));
+        let roots = match file("sslrootcert", "root.crt") {
             _ if system => Roots::System,
-            Some(file) => Roots::File(file.into()),
-            None => Roots::Usual(usual),
+            file => Roots::File(file),
         };
-        Ok(Self { mode, roots, own: None })
-    }
-}
-
-/// Pairs the hosts of a string with their ports; a single port applies to all hosts.
-fn places(
-    host: Option<String>,
-    address: Option<String>,
-    port: Option<String>,
-    socket: Option<&str>,
-) -> Result<Vec<Place>, BadTarget> {
-    let list = |text: Option<String>| -> Vec<String> {
-        text.map_or(Vec::new(), |text| text.split(',').map(|one| one.trim().to_owned()).collect())
-    };
-    let (hosts, addresses, ports) = (list(host), list(address), list(port));
-    let count = hosts.len().max(addresses.len()).max(1);
-    if !(hosts.is_empty() || addresses.is_empty() || hosts.len() == addresses.len()) {
-        return Err(BadTarget("host and hostaddr list different numbers of servers".into()));
-    }
-    if ports.len() > 1 && ports.len() != count {
-        return Err(BadTarget("the number of ports differs from the number of hosts: give one port, or one for each host".into()));
-    }
-    let given = |list: &[String], index: usize| {
-        list.get(index).filter(|one: &&String| !one.is_empty()).cloned()
-    };
-    let place = |index| {
-        let address = given(&addresses, index);
-        let usual = || socket.unwrap_or("localhost").to_owned();
-        let host = given(&hosts, index).or_else(|| address.clone()).unwrap_or_else(usual);
-        let port = match given(&ports, if ports.len() == 1 { 0 } else { index }) {
-            None => PORT,
-            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-                BadTarget(format!("port is {port:?}: use a number from 1 to 65535"))
-            })?,
-        };
-        Ok(Place { host, address, port })
-    };
-    (0..count).map(place).collect()
-}
-
-/// Parses `connect_timeout`, in whole seconds. As in libpq, 0 and negative values are no limit.
-fn seconds(text: &str) -> Result<Option<Duration>, BadTarget> {
-    let seconds: i64 = text.parse().map_err(|_| {
-        BadTarget(format!("connect_timeout is {text:?}: use a whole number of seconds"))
-    })?;
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
-    Ok(seconds.map(Duration::from_secs))
-}
-
-/// Maps `target_session_attrs` to the values that the client library knows: it lacks `primary` and
-/// `standby`, and tests for writes instead.
-fn attributes(wanted: &str) -> Result<&str, BadTarget> {
-    match wanted {
-        "any" | "read-write" | "read-only" => Ok(wanted),
-        "primary" => Ok("read-write"),
-        "standby" => Ok("read-only"),
-        other => {
-            let known = "any, read-write, read-only, primary, standby";
-            Err(BadTarget(format!("target_session_attrs is {other:?}: use one of {known}")))
-        }
-    }
-}
-
-fn words_of(text: &str) -> Result<Words, BadTarget> {
-    let text = text.trim();
-    let uri = ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    match uri {
-        Some(rest) => words_of_uri(rest),
-        None if text.is_empty() => Ok(Words::new()),
-        // One word alone is the database's name.
-        None if !text.contains('=') => Ok(Words::from([("dbname".to_owned(), text.to_owned())])),
-        None => words_of_string(text),
-    }
-}
-
-/// Reads `host=a user='b c'`, with libpq's rules for blanks around `=`, quotes and backslashes.
-fn words_of_string(text: &str) -> Result<Words, BadTarget> {
-    let mut words = Words::new();
-    let mut rest = text;
-    while !rest.trim_start().is_empty() {
-        let (word, after) = rest
-            .split_once('=')
-            .ok_or_else(|| BadTarget("a word in the connection string has no \"=\"".to_owned()))?;
-        let word = word.trim();
-        if word.is_empty() || word.contains(char::is_whitespace) {
-            return Err(BadTarget("a word in the connection string has no \"=\"".into()));
-        }
-        let (value, after) = value(after.trim_start()).ok_or_else(|| {
-            BadTarget(format!("the quoted value of {word:?} has no closing quote"))
-        })?;
-        words.insert(word.to_owned(), value);
-        rest = after;
-    }
-    Ok(words)
-}
-
-/// Reads a value, and returns it with the text after it; `None` where a quote is not closed.
-fn value(text: &str) -> Option<(String, &str)> {
-    let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |text| (true, text));
-    let mut value = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '\\' => value.extend(characters.next().map(|(_, character)| character)),
-            '\'' if quoted => return Some((value, text.get(at + 1..)?)),
-            space if !quoted && space.is_whitespace() => return Some((value, text.get(at..)?)),
-            other => value.push(other),
-        }
-    }
-    (!quoted).then_some((value, ""))
-}
-
-/// Reads `user:password@host:port,host:port/database?word=value&…`, each part percent-encoded.
-fn words_of_uri(rest: &str) -> Result<Words, BadTarget> {
-    let mut words = Words::new();
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (who, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (user, password) = who.split_once(':').unwrap_or((who, ""));
-    let (mut names, mut ports) = (Vec::new(), Vec::new());
-    for host in hosts.split(',') {
-        let end = host.strip_prefix('[').and_then(|host| host.split_once(']'));
-        let (name, port) = match end {
-            Some((name, port)) => (name, port.strip_prefix(':').unwrap_or(port)),
-            None => host.split_once(':').unwrap_or((host, "")),
-        };
-        names.push(decoded(name)?);
-        ports.push(port);
-    }
-    let names = names.join(",");
-    for (word, value) in
-        [("host", names.trim_matches(',')), ("port", ports.join(",").trim_matches(','))]
-    {
-        // `//,/` names no host.
-        if !value.is_empty() {
-            words.insert(word.to_owned(), value.to_owned());
-        }
-    }
-    for (word, value) in [("user", user), ("password", password), ("dbname", database)] {
-        words.insert(word.to_owned(), decoded(value)?);
-    }
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (word, value) = pair
-            .split_once('=')
-            .ok_or_else(|| BadTarget("a parameter in the URI has no \"=\"".to_owned()))?;
-        let (word, value) = (decoded(word)?, decoded(value)?);
-        match (word.as_str(), value.as_str()) {
-            ("ssl", "true") => words.insert("sslmode".to_owned(), "require".to_owned()),
-            _ => words.insert(word, value),
-        };
-    }
-    words.retain(|_, value| !value.is_empty());
-    Ok(words)
-}
-
-fn decoded(text: &str) -> Result<String, BadTarget> {
-    let bad =
-        || BadTarget("a \"%\" in the URI is not followed by two hexadecimal digits".to_owned());
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let decoded = match byte {
-            b'%' => {
-                let digits = [rest.next().ok_or_else(bad)?, rest.next().ok_or_else(bad)?];
-                let digits = std::str::from_utf8(&digits).map_err(|_| bad())?;
-                u8::from_str_radix(digits, 16).map_err(|_| bad())?
+        let (file, directory) = (take("sslcrl"), take("sslcrldir"));
+        let revoked = match (&file, &directory) {
+            (None, None) => Revoked::Usual(usual("root.crl")),
+            _ => {
+                Revoked::Named { file: file.map(Into::into), directory: directory.map(Into::into) }
             }
-            other => other,
         };
-        bytes.push(decoded);
+        let password = take("sslpassword").unwrap_or_default();
+        let own = sends.then_some(Own { certificate, key, password });
+        let versions = (minimum, maximum);
+        Ok(Self { mode, is_direct, roots, revoked, own, versions, tells_name })
     }
-    String::from_utf8(bytes).map_err(|_| bad())
+}
+
+/// Refuses what would restrict the connection and is not done here.
+fn are_supported(words: &Words) -> Result<(), BadTarget> {
+    let value = |name: &str| words.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let gss = [("disable", false), ("prefer", false), ("require", true)];
+    let versions = [("", false), ("3.0", false), ("3.2", true), ("latest", true)];
+    let of_certificates = [("disable", false), ("allow", false), ("require", true)];
+    let is_off = |value: &str| ["false", "off", "no", "0"].contains(&value);
+    let beyond = [
+        ("gssencmode", choice(words, "gssencmode", gss, false)?),
+        ("min_protocol_version", choice(words, "min_protocol_version", versions, false)?),
+        ("sslcertmode", choice(words, "sslcertmode", of_certificates, false)?),
+        ("replication", value("replication").is_some_and(|value| !is_off(value))),
+        ("scram_client_key", value("scram_client_key").is_some()),
+        ("scram_server_key", value("scram_server_key").is_some()),
+        ("sslkeylogfile", value("sslkeylogfile").is_some()),
+    ];
+    choice(words, "max_protocol_version", versions, false)?;
+    let Some((name, _)) = beyond.into_iter().find(|(_, is_beyond)| *is_beyond) else {
+        return Ok(());
+    };
+    let shown = match name.starts_with("scram") {
+        true => name.to_owned(),
+        false => format!("{name}={}", value(name).unwrap_or_default()),
+    };
+    Err(BadTarget(format!("{shown} is not supported here; psql may connect with it")))
+}
+
+/// Returns the meaning of a parameter with a fixed set of values. As in libpq, an empty value is none of them.
+fn choice<T, const N: usize>(
+    words: &Words,
+    name: &str,
+    values: [(&str, T); N],
+    default: T,
+) -> Result<T, BadTarget> {
+    let Some(given) = words.get(name) else { return Ok(default) };
+    let known = values.each_ref().map(|(value, _)| *value).join(", ");
+    let found = values.into_iter().find(|(value, _)| value == given);
+    found
+        .map(|(_, meaning)| meaning)
+        .ok_or_else(|| BadTarget(format!("{name} is {given:?}: use one of {known}")))
+}
+
+/// Returns a version of TLS; an empty value is no limit.
+fn protocol(
+    words: &Words,
+    name: &str,
+    default: Option<Protocol>,
+) -> Result<Option<Protocol>, BadTarget> {
+    let Some(given) = words.get(name) else { return Ok(default) };
+    let lower = given.to_lowercase();
+    let found = VERSIONS.into_iter().find(|(known, _)| *known == lower);
+    match found {
+        None if given.is_empty() => Ok(None),
+        None => Err(BadTarget(format!(
+            "{name} is {given:?}: use one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"
+        ))),
+        Some((_, version)) => Ok(Some(version)),
+    }
+}
+
+fn whole(name: &str, text: &str) -> Result<i32, BadTarget> {
+    let number = text.trim().parse();
+    number.map_err(|_| BadTarget(format!("{name} is {text:?}: use a whole number")))
+}
+
+/// Returns `connect_timeout` as a duration. As in libpq, 0 and negative values are no limit, and 1 is 2.
+fn limit(seconds: i32) -> Option<Duration> {
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+    seconds.map(|seconds| Duration::from_secs(seconds.max(2)))
+}
+
+/// Returns the options for the server, with the settings from the environment at the end: as in libpq, they win.
+fn options(given: Option<String>, settings: &[(&'static str, String)]) -> String {
+    let escaped = |text: &str| text.replace('\\', r"\\").replace(' ', r"\ ");
+    let settings = settings.iter().map(|(name, value)| format!("-c {name}={}", escaped(value)));
+    given.into_iter().chain(settings).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
