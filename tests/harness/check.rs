@@ -105,7 +105,11 @@ fn a_server_that_cannot_be_judged_is_reported() {
             3,
             &["reading the connection string: ", "hots"],
         );
-        says(&check_of("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is not a size"]);
+        says(
+            &check_of("", &["--warning", "lots"]).output()?,
+            3,
+            &["\"lots\" is not a level of lag"],
+        );
 
         let cut = front.link.cut();
         let began = Instant::now();
@@ -132,7 +136,11 @@ fn a_server_that_cannot_be_judged_is_reported() {
             holder.run("ROLLBACK").await?;
         }
         alone.primary().stop(Shutdown::Fast).await?;
-        says(&front.check(&["--format", "prometheus"])?, 2, &["pg_replication_up 0\n"]);
+        says(
+            &front.check(&["--format", "prometheus"])?,
+            2,
+            &[&format!("pg_replication_up{{server=\"127.0.0.1:{}\"}} 0\n", front.port())],
+        );
         Ok(alone.stop().await?)
     });
 }
@@ -223,10 +231,10 @@ fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
         &up.check(&["--format", "prometheus"])?,
         0,
         &[
-            "pg_replication_up 1\n",
+            &format!("pg_replication_up{{server=\"127.0.0.1:{}\"}} 1\n", up.port()),
             "# TYPE pg_replication_standby_lag_bytes gauge\n",
-            "pg_replication_standby_lag_bytes{application_name=\"standby1\"} 0\n",
-            "pg_replication_is_replica 0\n",
+            ",application_name=\"standby1\"} 0\n",
+            "pg_replication_is_replica{server=",
         ],
     );
     let object: serde_json::Value = {
