@@ -4,7 +4,7 @@
 //! ```text
 //!   observe.rs ─▶ Observation ─▶ judge.rs ─▶ Finding
 //!   queries a     observation.rs  │  pure     finding.rs
-//!   server                        ├ judge/ by subject: standbys, commits, slots, archive, replay, ages
+//!   server                        ├ judge/ by subject: standbys, commits, slots, logical, …
 //!                                 ├ pattern.rs: the names that a caller leaves out
 //!                                 └ synchronous.rs: how many standbys must confirm a commit
 //! ```
@@ -20,6 +20,6 @@ mod tests;
 
 pub use self::finding::{Expected, Figure, Finding, Levels, Severity, Thresholds, Unit, worst};
 pub use self::judge::judge;
-pub use self::observation::{Archiver, Commits, End, Observation, Receiver, Replay};
+pub use self::observation::{Archiver, Commits, End, Observation, Receiver, Replay, Subscription};
 pub use self::observe::{end, observe};
 pub use self::pattern::Pattern;

@@ -5,6 +5,7 @@ mod ages;
 mod archive;
 mod behind;
 mod commits;
+mod logical;
 mod replay;
 mod slots;
 mod standbys;
@@ -40,6 +41,9 @@ pub fn judge(seen: &Observation, thresholds: &Thresholds, expected: &Expected) -
         findings.push(Finding::new("privileges", Severity::Unknown, sentence));
     }
     findings.extend(slots::slots(seen, thresholds, expected));
+    if seen.sees_all {
+        findings.extend(logical::logical(seen));
+    }
     findings.extend(archive::archiving(seen, thresholds));
     findings.extend(replay::replaying(seen, thresholds));
     findings.push(ages::xmin(seen, thresholds));

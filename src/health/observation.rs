@@ -32,6 +32,13 @@ pub struct Observation {
     pub commits: Commits,
     /// `wal_sender_timeout`: a client that has been silent for longer is disconnected. Zero is no limit.
     pub sender_timeout: Duration,
+    /// The subscriptions of a primary, in all of its databases.
+    pub subscriptions: Vec<Subscription>,
+    /// On a standby with `sync_replication_slots = on`, why slots cannot be synchronized: empty where they
+    /// can.
+    pub slot_sync: Option<Vec<String>>,
+    /// Where `synchronized_standby_slots` names slots, which of them are not there or not used.
+    pub standby_slots: Option<Vec<String>>,
     /// The archiver; `None` where this server does not archive.
     pub archiver: Option<Archiver>,
     /// Receipt and replay; `None` on a primary.
@@ -107,6 +114,19 @@ pub struct Receiver {
     /// `wal_receiver_timeout`: after half of it in silence the walreceiver asks for a reply, after all of
     /// it it ends. Zero is no limit.
     pub timeout: Duration,
+}
+
+/// A subscription (manual: Subscription).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its name.
+    pub name: String,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Whether a worker applies its changes at this moment.
+    pub applies: bool,
+    /// The number of errors while applying changes; `None` before PostgreSQL 15.
+    pub errors: Option<u64>,
 }
 
 /// Where the WAL of a server ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use super::observation::{Archiver, Commits, End, Observation, Receiver, Replay};
+use super::observation::{Archiver, Commits, End, Observation, Receiver, Replay, Subscription};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::stat;
@@ -74,6 +74,37 @@ const OLDEST_XMIN: &str = "SELECT holder, xmin_age FROM ( \
          AND backend_type IS DISTINCT FROM 'autovacuum worker' \
      ) AS held (holder, xmin_age) WHERE xmin_age IS NOT NULL ORDER BY xmin_age DESC, holder LIMIT 1";
 
+/// A role without privileges sees neither the identifier nor the connection of a subscription on 13.
+const SUBSCRIPTIONS: &str = "SELECT subname::text AS name, subenabled AS enabled, \
+     EXISTS (SELECT FROM pg_stat_subscription AS worker WHERE worker.subname = subscription.subname \
+         AND worker.pid IS NOT NULL AND worker.relid IS NULL) AS applies \
+     FROM pg_subscription AS subscription WHERE NOT pg_is_in_recovery() ORDER BY subname";
+
+const HAS_ERRORS: &str = "SELECT to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL";
+
+const ERRORS: &str = "SELECT subname::text AS name, apply_error_count AS errors \
+     FROM pg_stat_subscription_stats";
+
+/// Why slots cannot be synchronized (manual: Replication Slot Synchronization). A role that must not see
+/// `primary_conninfo` does not learn about it.
+const SLOT_SYNC: &str = "SELECT array_remove(ARRAY[ \
+     CASE WHEN current_setting('hot_standby_feedback') = 'off' THEN 'hot_standby_feedback is off' END, \
+     CASE WHEN current_setting('primary_slot_name') = '' THEN 'primary_slot_name is empty' END, \
+     (SELECT 'primary_conninfo has no dbname' FROM pg_settings WHERE name = 'primary_conninfo' \
+         AND setting !~ '((^|\\s)dbname\\s*=\\s*[^\\s]|^postgres(ql)?://[^?]*/[^?\\s])'), \
+     CASE WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'slotsync worker') \
+         THEN 'no slot sync worker runs' END], NULL) AS causes \
+     WHERE pg_is_in_recovery() AND current_setting('sync_replication_slots', true) = 'on'";
+
+const STANDBY_SLOTS: &str = "SELECT array_remove(array_agg( \
+     CASE WHEN slot.slot_name IS NULL THEN 'there is no slot ' || wanted.name \
+         WHEN NOT slot.active THEN 'slot ' || wanted.name || ' is inactive' END), NULL) AS causes \
+     FROM (SELECT trim(both ' \"' FROM item) AS name FROM unnest(string_to_array( \
+         current_setting('synchronized_standby_slots', true), ',')) AS item) AS wanted \
+     LEFT JOIN pg_replication_slots AS slot \
+         ON slot.slot_name = wanted.name AND slot.slot_type = 'physical' \
+     WHERE wanted.name <> '' AND NOT pg_is_in_recovery() HAVING count(*) > 0";
+
 /// The session with the oldest transaction. Walsenders and autovacuum are left out.
 const OLDEST_TRANSACTION: &str = "SELECT backend_type || ' ' || pid AS holder, \
      greatest(extract(epoch FROM clock_timestamp() - xact_start), 0)::float8 AS age \
@@ -119,6 +150,9 @@ async fn look(session: &Session) -> Result<Observation> {
         sees_all: read(&server, SERVER, "sees_all")?,
         standbys: stat::replication(session).await?,
         slots: slots(session).await?,
+        subscriptions: subscriptions(session).await?,
+        slot_sync: causes(session, SLOT_SYNC).await?,
+        standby_slots: causes(session, STANDBY_SLOTS).await?,
         synchronous: read(&server, SERVER, "synchronous")?,
         commits: commits(session, read(&server, SERVER, "level")?).await?,
         sender_timeout: span(read(&server, SERVER, "sender_timeout")?),
@@ -154,6 +188,35 @@ async fn slots(session: &Session) -> Result<Vec<Slot>> {
         }
     }
     Ok(slots)
+}
+
+async fn subscriptions(session: &Session) -> Result<Vec<Subscription>> {
+    let read = |row: &Row| {
+        Ok(Subscription {
+            name: read(row, SUBSCRIPTIONS, "name")?,
+            enabled: read(row, SUBSCRIPTIONS, "enabled")?,
+            applies: read(row, SUBSCRIPTIONS, "applies")?,
+            errors: None,
+        })
+    };
+    let rows = session.rows_unrecorded(SUBSCRIPTIONS).await?;
+    let mut subscriptions = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+    if !subscriptions.is_empty() && session.value_unrecorded::<bool>(HAS_ERRORS).await? {
+        for row in session.rows_unrecorded(ERRORS).await? {
+            let (name, errors): (String, i64) =
+                (self::read(&row, ERRORS, "name")?, self::read(&row, ERRORS, "errors")?);
+            for one in subscriptions.iter_mut().filter(|one| one.name == name) {
+                one.errors = Some(errors.unsigned_abs());
+            }
+        }
+    }
+    Ok(subscriptions)
+}
+
+/// Returns why something cannot work; null where it is not set.
+async fn causes(session: &Session, sql: &str) -> Result<Option<Vec<String>>> {
+    let rows = session.rows_unrecorded(sql).await?;
+    rows.first().map(|row| read(row, sql, "causes")).transpose()
 }
 
 async fn commits(session: &Session, level: String) -> Result<Commits> {

@@ -3,6 +3,7 @@
 
 mod behind;
 mod expected;
+mod states;
 
 use pretty_assertions::assert_eq;
 use replication_lab::health::observe;

@@ -222,6 +222,7 @@ fn help_of(figure: &str) -> &'static str {
         "slot_spilled" => "Large transactions that the slot has spilled to files.",
         "synchronous_standbys" => "Synchronous standbys that stream.",
         "archiver_failing" => "Whether the last attempt to archive a WAL file failed.",
+        "subscription_applies" => "Whether a worker applies the changes of the subscription.",
         "archive_waiting" => "WAL files that wait to be archived.",
         "archive_age" => "For how long the oldest WAL file has waited to be archived.",
         "archive_feed" => "Age of the last transaction that was replayed from an archive.",
@@ -439,6 +440,7 @@ mod tests {
             "replay_lag_time",
             "oldest_transaction",
             "oldest_prepared",
+            "subscription_applies",
         ];
         let helps: std::collections::BTreeSet<_> =
             names.into_iter().chain(["other"]).map(help_of).collect();

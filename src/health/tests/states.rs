@@ -392,6 +392,36 @@ fn a_copy_of_a_slot_is_ready_once_it_is_no_longer_temporary_and_is_valid() {
 }
 
 #[test]
+fn a_subscription_that_does_not_apply_is_a_warning_with_its_errors() {
+    let of = |enabled, applies, errors| {
+        let name = "sub".to_owned();
+        let subscriptions = vec![Subscription { name, enabled, applies, errors }];
+        let finding = one(&Observation { subscriptions, ..primary(Vec::new()) }, "subscription");
+        (finding.severity, finding.sentence)
+    };
+    let sentence = |end: &str| format!("subscription sub {end}");
+    assert_eq!(of(true, true, Some(0)), (Severity::Ok, sentence("applies changes")));
+    assert_eq!(of(false, false, None), (Severity::Warning, sentence("is disabled")));
+    let fails = "is enabled, and no worker applies its changes: see the log; errors while applying, since the \
+                 statistics were reset: 7";
+    assert_eq!(of(true, false, Some(7)), (Severity::Warning, sentence(fails)));
+}
+
+#[test]
+fn a_failover_that_cannot_work_is_a_warning_with_its_cause() {
+    let seen = |slot_sync, standby_slots| {
+        alerts(&all(&Observation { slot_sync, standby_slots, ..primary(Vec::new()) }))
+    };
+    let cause = |text: &str| Some(vec![text.to_owned()]);
+    assert_eq!(seen(None, None), []);
+    assert_eq!(seen(Some(Vec::new()), Some(Vec::new())), []);
+    let sync = cause("hot_standby_feedback is off");
+    assert_eq!(seen(sync, None), [("slot_sync", Severity::Warning)]);
+    let slots = cause("there is no slot s1");
+    assert_eq!(seen(None, slots), [("standby_slots", Severity::Warning)]);
+}
+
+#[test]
 fn an_archive_command_that_hangs_or_is_empty_is_a_warning() {
     let seen =
         |archiver| alerts(&all(&Observation { archiver: Some(archiver), ..primary(Vec::new()) }));

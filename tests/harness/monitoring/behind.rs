@@ -9,11 +9,12 @@ use replication_lab::{
 };
 
 /// The files of the views, in the order of their dependencies.
-const FILES: [&str; 7] = [
+pub(super) const FILES: [&str; 8] = [
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/monitoring/slots.sql",
     "fixtures/sql/monitoring/wal.sql",
     "fixtures/sql/monitoring/standby.sql",
+    "fixtures/sql/monitoring/logical.sql",
     "fixtures/sql/monitoring/alerts.sql",
     "fixtures/sql/monitoring/dashboard.sql",
     "fixtures/sql/monitoring/history.sql",

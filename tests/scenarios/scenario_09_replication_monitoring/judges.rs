@@ -11,11 +11,12 @@ use replication_lab::{Node, Notebook, Proof, Result, Session};
 use crate::support::Lab;
 
 /// The files of the views, in the order of their dependencies.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/monitoring/slots.sql",
     "fixtures/sql/monitoring/wal.sql",
     "fixtures/sql/monitoring/standby.sql",
+    "fixtures/sql/monitoring/logical.sql",
     "fixtures/sql/monitoring/alerts.sql",
     "fixtures/sql/monitoring/dashboard.sql",
     "fixtures/sql/monitoring/history.sql",
