@@ -20,7 +20,7 @@ fn other_clients_are_no_standbys() {
     within_deadline(async move {
         let alone = Topology::alone().set("wal_level", "logical").start().await?;
         let primary = alone.primary();
-        let judges = Judges::of(primary, Thresholds::default()).await?;
+        let judges = Judges::of(primary, &Thresholds::default()).await?;
         judges.wait_for("slot_active", "", Severity::None).await?;
         let logical = "pg_recvlogical -d postgres -S decoded --create-slot && \
                        exec pg_recvlogical -d postgres -S decoded --start --no-loop -f ../decoded";
@@ -57,7 +57,7 @@ fn commits_wait_for_what_their_level_says() {
     within_deadline(async move {
         let pair = Topology::pair().set("wal_receiver_status_interval", "1s").start().await?;
         let (primary, standby) = (pair.primary(), pair.standby()?);
-        let judges = Judges::of(primary, Thresholds::default()).await?;
+        let judges = Judges::of(primary, &Thresholds::default()).await?;
         let reader = standby.session().await?;
         for (name, value) in
             [("synchronous_standby_names", "standby1"), ("synchronous_commit", "remote_apply")]
@@ -92,7 +92,7 @@ fn an_archive_command_that_hangs_or_is_empty_is_seen() {
         let primary = alone.primary();
         let archive_age = Levels { info: None, warning: 1, critical: 3_600 };
         let judges =
-            Judges::of(primary, Thresholds { archive_age, ..Thresholds::default() }).await?;
+            Judges::of(primary, &Thresholds { archive_age, ..Thresholds::default() }).await?;
         judges.wait_for("archive_age", "", Severity::Ok).await?;
         primary.run("touch \"$PGDATA/hang\"").await?;
         primary.session().await?.run("SELECT pg_switch_wal()").await?;
@@ -115,10 +115,10 @@ fn replay_that_stands_still_is_late() {
         let (primary, standby) = (pair.primary(), pair.standby()?);
         let lag_time = Levels { info: None, warning: 1, critical: 3_600 };
         let thresholds = Thresholds { lag_time, ..Thresholds::default() };
-        let above = Judges::of(primary, thresholds).await?;
+        let above = Judges::of(primary, &thresholds).await?;
         let writer = primary.session().await?;
         catchup::wait_for_no_lag(&writer, "standby1").await?;
-        let below = Judges::reading(standby, thresholds).await?;
+        let below = Judges::reading(standby, &thresholds).await?;
         let reader = standby.session().await?;
         reader.run("SELECT pg_wal_replay_pause()").await?;
         writer.run("CREATE TABLE small (a int)").await?;
@@ -153,7 +153,7 @@ struct Judges {
 
 impl Judges {
     /// Installs the views with these thresholds, and a role that reads them.
-    async fn of(primary: &Node, thresholds: Thresholds) -> Result<Self> {
+    async fn of(primary: &Node, thresholds: &Thresholds) -> Result<Self> {
         let writer = primary.session().await?;
         writer.run(MONITOR).await?;
         for file in FILES {
@@ -174,8 +174,8 @@ impl Judges {
     }
 
     /// Reads views that are there.
-    async fn reading(node: &Node, thresholds: Thresholds) -> Result<Self> {
-        Ok(Self { session: monitor(node).await?, thresholds })
+    async fn reading(node: &Node, thresholds: &Thresholds) -> Result<Self> {
+        Ok(Self { session: monitor(node).await?, thresholds: *thresholds })
     }
 
     /// Waits until both judges give this check this severity, and agree on every other.
