@@ -241,12 +241,48 @@ fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
             "pg_replication_is_replica{server=",
         ],
     );
+    the_names_of_standbys_and_slots_matter(up)?;
+    a_file_has_the_labels(up)?;
     let object: serde_json::Value = {
         let ran = up.check(&["--format", "json"])?;
         serde_json::from_slice(&ran.stdout)?
     };
     let seen = ["/state", "/exit_code"].map(|path| object.pointer(path).cloned());
     assert_eq!(seen, [Some("OK".into()), Some(0.into())], "{object}");
+    Ok(())
+}
+
+fn the_names_of_standbys_and_slots_matter(up: &Front) -> Outcome {
+    let named = up.check(&["--standby", "standby1", "--standby", "standby9"])?;
+    says(&named, 2, &["CRITICAL - standby standby9 is expected, and does not stream | "]);
+    let left_out = up.check(&["--exclude-standby", "stand*", "--standbys", "1"])?;
+    says(&left_out, 2, &["standbys that stream: 0, where 1 are expected"]);
+    let slots = up.check(&["--exclude-slot", "standby?"])?;
+    says(
+        &slots,
+        0,
+        &["\nNONE     slot_active: the replication slots of this server are excluded: 1\n"],
+    );
+    Ok(())
+}
+
+/// A file for a collector has the labels that were asked for in every series, and each series once.
+fn a_file_has_the_labels(up: &Front) -> Outcome {
+    let home = directory();
+    let file = home.path().join("replication.prom");
+    let path = file.display().to_string();
+    let labels = ["--label", "server=db1", "--label", "cluster=main"];
+    let ran = up.check(&[&labels[..], &["--format", "prometheus", "--output", &path]].concat())?;
+    assert!(ran.status.success() && ran.stdout.is_empty(), "{ran:?}");
+    let text = std::fs::read_to_string(&file)?;
+    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let labelled = |line: &&str| line.contains("{server=\"db1\",cluster=\"main\"");
+    assert!(samples.len() > 20 && samples.iter().all(labelled), "{text}");
+    let series = samples.iter().filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series);
+    let different: std::collections::BTreeSet<_> = series.collect();
+    assert_eq!(different.len(), samples.len(), "{text}");
+    let nowhere = up.check(&["--output", "/nonexistent/replication.prom"])?;
+    assert_eq!(nowhere.status.code(), Some(3), "{nowhere:?}");
     Ok(())
 }
 

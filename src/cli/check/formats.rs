@@ -331,6 +331,27 @@ mod tests {
         }
     }
 
+    /// The dashboard and the alert rules name series that a check can write.
+    #[test]
+    fn the_dashboard_and_the_alert_rules_name_known_series() {
+        const TEXTS: [&str; 2] = [
+            include_str!("../../../fixtures/grafana/replication.json"),
+            include_str!("../../../fixtures/prometheus/alerts.yml"),
+        ];
+        let series = regex::Regex::new(r"pg_replication_([a-z_]+)").unwrap();
+        for text in TEXTS {
+            let names: Vec<_> =
+                series.captures_iter(text).map(|found| found[1].to_owned()).collect();
+            assert!(names.len() > 5, "{names:?}");
+            for name in names {
+                let units = ["_bytes", "_seconds", "_files", "_transactions", "_percent", ""];
+                let figure = units.iter().find_map(|unit| name.strip_suffix(unit)).unwrap();
+                let own = ["up", "check_state"].contains(&name.as_str());
+                assert!(own || help_of(figure) != help_of("other"), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn an_object_has_everything() {
         let text = report(vec![finding("lag", Severity::Info, Some("a"))]).text(Format::Json);
