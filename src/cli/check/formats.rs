@@ -344,8 +344,16 @@ mod tests {
                 series.captures_iter(text).map(|found| found[1].to_owned()).collect();
             assert!(names.len() >= 5, "{names:?}");
             for name in names {
-                let units = ["_bytes", "_seconds", "_files", "_transactions", "_percent", ""];
-                let figure = units.iter().find_map(|unit| name.strip_suffix(unit)).unwrap();
+                let units = [
+                    Unit::Bytes,
+                    Unit::Seconds,
+                    Unit::Files,
+                    Unit::Transactions,
+                    Unit::Percent,
+                    Unit::Count,
+                ];
+                let figure =
+                    units.into_iter().find_map(|unit| name.strip_suffix(suffix(unit))).unwrap();
                 let own = ["up", "check_state"].contains(&name.as_str());
                 assert!(own || help_of(figure) != help_of("other"), "{name}");
             }
