@@ -6,9 +6,9 @@
 //!   sampler.rs                 many observations, in fixed steps
 //! ```
 
-mod queries;
+pub(crate) mod queries;
 pub(crate) mod rows;
 pub mod sampler;
 
 pub use self::queries::{position, replication, replication_to, slot, slots, timeline};
-pub use self::rows::{Position, Replication, Slot};
+pub use self::rows::{Client, Position, Replication, Slot};

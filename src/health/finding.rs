@@ -2,8 +2,12 @@
 //! server.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
+
+use super::pattern::Pattern;
+use crate::record::reading::Reading;
 
 /// The severity of a finding, in ascending order.
 ///
@@ -43,12 +47,26 @@ pub struct Levels {
 pub struct Thresholds {
     /// Bytes of WAL that a standby has not replayed.
     pub lag: Levels,
+    /// Seconds for which WAL has waited to be replayed on a standby.
+    pub lag_time: Levels,
+    /// Bytes of WAL that a standby has not flushed to its disk.
+    pub flush: Levels,
+    /// Seconds for which WAL has waited for the confirmation that commits wait for.
+    pub commit_wait: Levels,
     /// Bytes of WAL that a slot retains.
     pub slot_retained: Levels,
+    /// How much of `max_slot_wal_keep_size` the WAL of a slot takes, in percent.
+    pub slot_used: Levels,
     /// Number of WAL files that wait to be archived.
     pub archive_waiting: Levels,
+    /// Seconds for which the oldest WAL file has waited to be archived.
+    pub archive_age: Levels,
     /// Age of the oldest xmin, in transactions: what vacuum must keep since then.
     pub oldest_xmin: Levels,
+    /// Age of the oldest transaction, in seconds.
+    pub oldest_transaction: Levels,
+    /// Age of the oldest prepared transaction, in seconds.
+    pub oldest_prepared: Levels,
 }
 
 impl Default for Thresholds {
@@ -56,20 +74,35 @@ impl Default for Thresholds {
         let levels = |info, warning, critical| Levels { info, warning, critical };
         Self {
             lag: levels(Some(1_000_000), 10_000_000, 100_000_000),
+            lag_time: levels(None, 30, 300),
+            flush: levels(Some(1_000_000), 10_000_000, 100_000_000),
+            commit_wait: levels(None, 1, 5),
             slot_retained: levels(None, 1_000_000_000, 10_000_000_000),
+            slot_used: levels(None, 80, 95),
             archive_waiting: levels(None, 10, 100),
+            archive_age: levels(None, 60, 600),
             oldest_xmin: levels(None, 10_000_000, 100_000_000),
+            oldest_transaction: levels(Some(3_600), 21_600, 86_400),
+            oldest_prepared: levels(None, 300, 3_600),
         }
     }
 }
 
-/// What the caller expects of a server. A field that is `None` is not judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the caller expects of a server. A field that is `None` or empty is not judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// `true` expects a standby, `false` a primary.
     pub in_recovery: Option<bool>,
     /// The least number of standbys that stream from it.
     pub standbys: Option<u64>,
+    /// The names of standbys that must stream from it.
+    pub named: Vec<String>,
+    /// Standbys that are delayed on purpose (`recovery_min_apply_delay`), by name.
+    pub delayed: Vec<(String, Duration)>,
+    /// Slots that are not judged.
+    pub excluded_slots: Vec<Pattern>,
+    /// Standbys, and other clients, that are neither judged nor counted.
+    pub excluded_standbys: Vec<Pattern>,
 }
 
 /// The result of one check. Good results are findings, too: an alert clears when its check is OK again.
@@ -115,6 +148,8 @@ pub enum Unit {
     Files,
     /// Transactions.
     Transactions,
+    /// Percent.
+    Percent,
     /// A number of things; or yes (1) and no (0).
     Count,
 }
@@ -129,6 +164,35 @@ impl Levels {
             _ => Severity::Ok,
         }
     }
+
+    /// Returns the severity of a duration, where the thresholds are seconds.
+    pub(super) fn judge_time(&self, time: Duration) -> Severity {
+        // A part of a second above a level is above it.
+        self.judge(time.as_secs() + u64::from(time.subsec_nanos() > 0))
+    }
+
+    /// Names the level that a value is above, as the end of a sentence; empty where it is above none.
+    pub(super) fn above(&self, severity: Severity, shown: impl Fn(u64) -> String) -> String {
+        let level = match severity {
+            Severity::Info => self.info,
+            Severity::Warning => Some(self.warning),
+            Severity::Critical => Some(self.critical),
+            Severity::None | Severity::Ok | Severity::Unknown => None,
+        };
+        level.map_or_else(String::new, |level| {
+            format!(", above the {severity} level of {}", shown(level))
+        })
+    }
+}
+
+/// Shows a number of bytes for people.
+pub(super) fn bytes(bytes: u64) -> String {
+    Reading::Bytes(bytes).to_string()
+}
+
+/// Shows a number of seconds for people.
+pub(super) fn seconds(seconds: u64) -> String {
+    format!("{seconds} s")
 }
 
 impl fmt::Display for Severity {
@@ -168,6 +232,13 @@ impl Finding {
         levels: Option<Levels>,
     ) -> Self {
         self.figure = Some(Figure { name, value: value as f64, unit, levels });
+        self
+    }
+
+    /// Adds a duration as the figure, in seconds.
+    pub(super) fn lasting(mut self, name: &'static str, time: Duration, levels: Levels) -> Self {
+        let (value, unit, levels) = (time.as_secs_f64(), Unit::Seconds, Some(levels));
+        self.figure = Some(Figure { name, value, unit, levels });
         self
     }
 }

@@ -1,9 +1,65 @@
-//! Reads from `synchronous_standby_names` how many standbys must confirm a commit. It never decides which
-//! ones: the server shows that in `sync_state`.
+//! Reads from `synchronous_standby_names` how many standbys must confirm a commit, and from
+//! `synchronous_commit` what they must confirm. It never decides which ones: the server shows that in
+//! `sync_state`.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::Regex;
+
+use crate::stat::rows::Replication;
+use crate::wal::Lsn;
+
+/// What a synchronous standby must have done before a commit ends (manual: `synchronous_commit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// `remote_write`.
+    Written,
+    /// `on`.
+    Flushed,
+    /// `remote_apply`.
+    Replayed,
+}
+
+impl Level {
+    /// Reads a value of `synchronous_commit`; returns `None` for `local` and `off`, with which commits wait
+    /// for no standby.
+    pub(super) fn read(level: &str) -> Option<Self> {
+        match level {
+            "local" | "off" => None,
+            "remote_write" => Some(Self::Written),
+            "remote_apply" => Some(Self::Replayed),
+            _ => Some(Self::Flushed),
+        }
+    }
+
+    /// Returns the position of a standby that this level waits for.
+    pub(super) fn position(self, row: &Replication) -> Option<Lsn> {
+        match self {
+            Self::Written => row.write_lsn,
+            Self::Flushed => row.flush_lsn,
+            Self::Replayed => row.replay_lsn,
+        }
+    }
+
+    /// Returns the lag of that position, in time.
+    pub(super) fn lag(self, row: &Replication) -> Option<Duration> {
+        match self {
+            Self::Written => row.write_lag,
+            Self::Flushed => row.flush_lag,
+            Self::Replayed => row.replay_lag,
+        }
+    }
+
+    /// Returns what the standby has done, as a participle.
+    pub(super) fn done(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Flushed => "flushed",
+            Self::Replayed => "replayed",
+        }
+    }
+}
 
 /// The number of confirmations that a commit needs (manual: `synchronous_standby_names`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,17 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::wal::Timeline;
 
-/// The SQL expression for the server's own position: what it has written, or, as a standby,
-/// received.
-const OWN: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
+/// The SQL expression for the server's own position: what it has written, or, as a standby, the
+/// greater of what it has received and replayed. A standby that is fed from an archive has received
+/// nothing.
+pub(crate) const OWN: &str = "CASE WHEN pg_is_in_recovery() \
+                   THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) \
                    ELSE pg_current_wal_lsn() END";
+
+/// The SQL expression for the reason why a slot was invalidated; null for one that was not. The columns
+/// are read through JSON, because they came with PostgreSQL 17 and 16.
+const INVALIDATION: &str = "coalesce(to_jsonb(slot) ->> 'invalidation_reason', \
+     CASE WHEN (to_jsonb(slot) ->> 'conflicting')::boolean THEN 'conflict with recovery' END)";
 
 /// Returns every row of `pg_stat_replication`, ordered by name.
 ///
@@ -25,8 +32,12 @@ pub async fn replication(session: &Session) -> Result<Vec<Replication>> {
         "SELECT application_name, state, sent_lsn, write_lsn, flush_lsn, replay_lsn, \
          extract(epoch FROM write_lag)::float8 AS write_lag, \
          extract(epoch FROM flush_lag)::float8 AS flush_lag, \
-         extract(epoch FROM replay_lag)::float8 AS replay_lag, sync_state, {OWN} AS own_lsn \
-         FROM pg_stat_replication ORDER BY application_name"
+         extract(epoch FROM replay_lag)::float8 AS replay_lag, sync_state, {OWN} AS own_lsn, \
+         coalesce((SELECT slot_type = 'logical' FROM pg_replication_slots WHERE active_pid = pid), \
+             false) AS logical, \
+         CASE WHEN reply_time IS NOT NULL THEN \
+             greatest(extract(epoch FROM clock_timestamp() - reply_time), 0)::float8 END AS since_reply \
+         FROM pg_stat_replication ORDER BY application_name, pid"
     );
     let rows = session.rows_unrecorded(&sql).await?;
     rows.iter().map(|row| replication_row(row).map_err(|source| Error::sql(&sql, source))).collect()
@@ -60,6 +71,8 @@ fn replication_row(row: &Row) -> Result<Replication, tokio_postgres::Error> {
         flush_lag: span("flush_lag")?,
         replay_lag: span("replay_lag")?,
         sync_state: row.try_get::<_, Option<String>>("sync_state")?.unwrap_or_default(),
+        logical: row.try_get("logical")?,
+        since_reply: span("since_reply")?,
     })
 }
 
@@ -71,11 +84,30 @@ fn replication_row(row: &Row) -> Result<Replication, tokio_postgres::Error> {
 pub async fn slots(session: &Session) -> Result<Vec<Slot>> {
     let sql = format!(
         "SELECT slot_name::text, active, restart_lsn, wal_status, {OWN} AS own_lsn, \
-         coalesce((to_jsonb(slot) ->> 'synced')::boolean, false) AS synced \
+         coalesce((to_jsonb(slot) ->> 'synced')::boolean, false) AS synced, \
+         slot_type = 'logical' AS logical, temporary, {INVALIDATION} AS invalidation, \
+         CASE WHEN NOT pg_is_in_recovery() THEN safe_wal_size END AS safe_wal_size \
          FROM pg_replication_slots AS slot ORDER BY slot_name"
     );
     let rows = session.rows_unrecorded(&sql).await?;
     rows.iter().map(|row| slot_row(row).map_err(|source| Error::sql(&sql, source))).collect()
+}
+
+/// Returns the bytes that each logical slot has spilled to files, by the slot's name; none before
+/// PostgreSQL 14.
+///
+/// # Errors
+///
+/// The server refuses the query, or the connection is lost.
+pub(crate) async fn spilled(session: &Session) -> Result<Vec<(String, u64)>> {
+    const KNOWN: &str = "SELECT to_regclass('pg_catalog.pg_stat_replication_slots') IS NOT NULL";
+    const SQL: &str = "SELECT slot_name, spill_bytes FROM pg_stat_replication_slots";
+    if !session.value_unrecorded::<bool>(KNOWN).await? {
+        return Ok(Vec::new());
+    }
+    let read = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs()));
+    let rows = session.rows_unrecorded(SQL).await?;
+    rows.iter().map(|row| read(row).map_err(|source| Error::sql(SQL, source))).collect()
 }
 
 /// Returns the row of `pg_replication_slots` with this name.
@@ -100,6 +132,11 @@ fn slot_row(row: &Row) -> Result<Slot, tokio_postgres::Error> {
         wal_status: row.try_get("wal_status")?,
         synced: row.try_get("synced")?,
         own_lsn: row.try_get("own_lsn")?,
+        logical: row.try_get("logical")?,
+        temporary: row.try_get("temporary")?,
+        invalidation: row.try_get("invalidation")?,
+        safe_wal_size: row.try_get("safe_wal_size")?,
+        spilled: None,
     })
 }
 

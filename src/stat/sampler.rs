@@ -228,6 +228,7 @@ mod tests {
             flush_lag: None,
             replay_lag: None,
             sync_state: "async".to_owned(),
+            ..Replication::default()
         }
     }
 
@@ -347,6 +348,7 @@ mod tests {
             wal_status: None,
             synced: false,
             own_lsn: Some(Lsn::from(100)),
+            ..Slot::default()
         };
         let mut seen = Samples { began: Duration::from_millis(1_500), ..four() };
         let retained = [Some(70), Some(20), None, Some(90)];

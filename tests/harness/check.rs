@@ -62,7 +62,11 @@ fn a_pair_is_judged_by_its_state() {
         says(
             &up.check(&[])?,
             2,
-            &["slot standby1 is lost: its standby must be rebuilt or fed from a WAL archive"],
+            &[
+                "slot standby1 is lost: its standby must be rebuilt or fed from a WAL archive",
+                "\nNONE     slot_active: slot standby1 is beyond use\n",
+                "\nOK       slot_retained: slot standby1 retains 0 B of WAL\n",
+            ],
         );
         Ok(pair.stop().await?)
     });
@@ -105,7 +109,11 @@ fn a_server_that_cannot_be_judged_is_reported() {
             3,
             &["reading the connection string: ", "hots"],
         );
-        says(&check_of("", &["--warning", "lots"]).output()?, 3, &["\"lots\" is not a size"]);
+        says(
+            &check_of("", &["--warning", "lots"]).output()?,
+            3,
+            &["\"lots\" is not a level of lag"],
+        );
 
         let cut = front.link.cut();
         let began = Instant::now();
@@ -132,7 +140,11 @@ fn a_server_that_cannot_be_judged_is_reported() {
             holder.run("ROLLBACK").await?;
         }
         alone.primary().stop(Shutdown::Fast).await?;
-        says(&front.check(&["--format", "prometheus"])?, 2, &["pg_replication_up 0\n"]);
+        says(
+            &front.check(&["--format", "prometheus"])?,
+            2,
+            &[&format!("pg_replication_up{{server=\"127.0.0.1:{}\"}} 0\n", front.port())],
+        );
         Ok(alone.stop().await?)
     });
 }
@@ -231,18 +243,54 @@ fn a_healthy_pair_is_ok(up: &Front, down: &Front) -> Outcome {
         &up.check(&["--format", "prometheus"])?,
         0,
         &[
-            "pg_replication_up 1\n",
+            &format!("pg_replication_up{{server=\"127.0.0.1:{}\"}} 1\n", up.port()),
             "# TYPE pg_replication_standby_lag_bytes gauge\n",
-            "pg_replication_standby_lag_bytes{application_name=\"standby1\"} 0\n",
-            "pg_replication_is_replica 0\n",
+            ",application_name=\"standby1\"} 0\n",
+            "pg_replication_is_replica{server=",
         ],
     );
+    the_names_of_standbys_and_slots_matter(up)?;
+    a_file_has_the_labels(up)?;
     let object: serde_json::Value = {
         let ran = up.check(&["--format", "json"])?;
         serde_json::from_slice(&ran.stdout)?
     };
     let seen = ["/state", "/exit_code"].map(|path| object.pointer(path).cloned());
     assert_eq!(seen, [Some("OK".into()), Some(0.into())], "{object}");
+    Ok(())
+}
+
+fn the_names_of_standbys_and_slots_matter(up: &Front) -> Outcome {
+    let named = up.check(&["--standby", "standby1", "--standby", "standby9"])?;
+    says(&named, 2, &["CRITICAL - standby standby9 is expected, and does not stream | "]);
+    let left_out = up.check(&["--exclude-standby", "stand*", "--standbys", "1"])?;
+    says(&left_out, 2, &["standbys that stream: 0, where 1 are expected"]);
+    let slots = up.check(&["--exclude-slot", "standby?"])?;
+    says(
+        &slots,
+        0,
+        &["\nNONE     slot_active: the replication slots of this server are excluded: 1\n"],
+    );
+    Ok(())
+}
+
+/// A file for a collector has the labels that were asked for in every series, and each series once.
+fn a_file_has_the_labels(up: &Front) -> Outcome {
+    let home = directory();
+    let file = home.path().join("replication.prom");
+    let path = file.display().to_string();
+    let labels = ["--label", "server=db1", "--label", "cluster=main"];
+    let ran = up.check(&[&labels[..], &["--format", "prometheus", "--output", &path]].concat())?;
+    assert!(ran.status.success() && ran.stdout.is_empty(), "{ran:?}");
+    let text = std::fs::read_to_string(&file)?;
+    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let labelled = |line: &&str| line.contains("{server=\"db1\",cluster=\"main\"");
+    assert!(samples.len() > 20 && samples.iter().all(labelled), "{text}");
+    let series = samples.iter().filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series);
+    let different: std::collections::BTreeSet<_> = series.collect();
+    assert_eq!(different.len(), samples.len(), "{text}");
+    let nowhere = up.check(&["--output", "/nonexistent/replication.prom"])?;
+    assert_eq!(nowhere.status.code(), Some(3), "{nowhere:?}");
     Ok(())
 }
 

@@ -33,6 +33,8 @@ const PURE: &[&str] = &[
     "report/",
     "health/finding",
     "health/judge",
+    "health/judge/",
+    "health/pattern",
     "health/observation",
     "health/synchronous",
     "cli/summary",

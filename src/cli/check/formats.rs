@@ -24,6 +24,8 @@ pub(super) enum Format {
 pub(super) struct Report {
     /// The server that was judged; `None` where none was reached.
     pub(super) server: Option<String>,
+    /// The labels of every Prometheus series: `server` is one of them.
+    pub(super) labels: Vec<(String, String)>,
     pub(super) findings: Vec<Finding>,
     pub(super) took: Duration,
 }
@@ -84,21 +86,17 @@ impl Report {
     fn prometheus(&self) -> String {
         let mut text = String::new();
         let up = f64::from(u8::from(self.server.is_some()));
-        family(
-            &mut text,
-            "up",
-            "Whether the server was reached and judged.",
-            &[(String::new(), up)],
-        );
-        let took = [(String::new(), self.took.as_secs_f64())];
-        family(&mut text, "check_duration_seconds", "How long the check took.", &took);
+        let help = "Whether the server was reached and judged.";
+        self.family(&mut text, "up", help, [(Vec::new(), up)]);
+        let help = "How long the check took.";
+        let took = [(Vec::new(), self.took.as_secs_f64())];
+        self.family(&mut text, "check_duration_seconds", help, took);
         let states = self.findings.iter().map(|finding| {
             let subject = finding.subject.as_deref().unwrap_or_default();
-            let labels = [("check", finding.name), ("subject", subject)];
-            (labelled(&labels), code(finding.severity))
+            (vec![("check", finding.name), ("subject", subject)], code(finding.severity))
         });
         let help = "0 is NONE (nothing to judge), OK or INFO, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
-        family(&mut text, "check_state", help, &states.collect::<Vec<_>>());
+        self.family(&mut text, "check_state", help, states);
         let mut done: Vec<&str> = Vec::new();
         for figure in self.findings.iter().filter_map(|finding| finding.figure.as_ref()) {
             if done.contains(&figure.name) {
@@ -108,12 +106,37 @@ impl Report {
             let samples = self.findings.iter().filter_map(|finding| {
                 let same = finding.figure.as_ref().filter(|other| other.name == figure.name)?;
                 let subject = finding.subject.as_deref().map(|subject| (label(same.name), subject));
-                Some((labelled(subject.as_slice()), same.value))
+                Some((subject.into_iter().collect(), same.value))
             });
             let name = format!("{}{}", figure.name, suffix(figure.unit));
-            family(&mut text, &name, help_of(figure.name), &samples.collect::<Vec<_>>());
+            self.family(&mut text, &name, help_of(figure.name), samples);
         }
         text
+    }
+
+    /// Writes the samples of one family. Prometheus refuses a file in which two samples have the same
+    /// labels: the greater value is written.
+    fn family<'a>(
+        &self,
+        text: &mut String,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(&'a str, &'a str)>, f64)>,
+    ) {
+        let _ = writeln!(text, "# HELP pg_replication_{name} {help}");
+        let _ = writeln!(text, "# TYPE pg_replication_{name} gauge");
+        let mut written: Vec<(String, f64)> = Vec::new();
+        for (own, value) in samples {
+            let all = self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let labels = labelled(&all.chain(own).collect::<Vec<_>>());
+            match written.iter_mut().find(|(known, _)| *known == labels) {
+                Some((_, greatest)) => *greatest = greatest.max(value),
+                None => written.push((labels, value)),
+            }
+        }
+        for (labels, value) in written {
+            let _ = writeln!(text, "pg_replication_{name}{labels} {value}");
+        }
     }
 
     fn json(&self) -> String {
@@ -141,6 +164,7 @@ fn performance(subject: Option<&str>, figure: &Figure) -> String {
     let unit = match figure.unit {
         Unit::Bytes => "B",
         Unit::Seconds => "s",
+        Unit::Percent => "%",
         Unit::Files | Unit::Transactions | Unit::Count => "",
     };
     let levels =
@@ -155,14 +179,6 @@ fn code(severity: Severity) -> f64 {
         Severity::Warning => 1.0,
         Severity::Critical => 2.0,
         Severity::Unknown => 3.0,
-    }
-}
-
-fn family(text: &mut String, name: &str, help: &str, samples: &[(String, f64)]) {
-    let _ = writeln!(text, "# HELP pg_replication_{name} {help}");
-    let _ = writeln!(text, "# TYPE pg_replication_{name} gauge");
-    for (labels, value) in samples {
-        let _ = writeln!(text, "pg_replication_{name}{labels} {value}");
     }
 }
 
@@ -184,6 +200,7 @@ fn suffix(unit: Unit) -> &'static str {
         Unit::Seconds => "_seconds",
         Unit::Files => "_files",
         Unit::Transactions => "_transactions",
+        Unit::Percent => "_percent",
         Unit::Count => "",
     }
 }
@@ -193,15 +210,28 @@ fn help_of(figure: &str) -> &'static str {
         "is_replica" => "Whether the server is in recovery.",
         "standby_streaming" => "Whether the standby streams.",
         "standby_lag" => "WAL that the standby has not replayed.",
+        "standby_lag_time" => "For how long WAL has waited to be replayed on the standby.",
+        "standby_flush_lag" => "WAL that the standby has not flushed to its disk.",
+        "client_lag" => "WAL that a client that is no standby has not written.",
+        "commit_wait" => "For how long WAL has waited for the synchronous standbys.",
         "standbys_streaming" => "Standbys that stream from this server.",
         "slot_active" => "Whether the slot is active.",
         "slot_retained" => "WAL that the slot retains.",
+        "slot_used" => "Share of max_slot_wal_keep_size that the WAL of the slot takes.",
+        "slot_ready" => "Whether the copy of the primary's slot is ready for a failover.",
+        "slot_spilled" => "Large transactions that the slot has spilled to files.",
         "synchronous_standbys" => "Synchronous standbys that stream.",
         "archiver_failing" => "Whether the last attempt to archive a WAL file failed.",
+        "subscription_applies" => "Whether a worker applies the changes of the subscription.",
         "archive_waiting" => "WAL files that wait to be archived.",
+        "archive_age" => "For how long the oldest WAL file has waited to be archived.",
+        "archive_feed" => "Age of the last transaction that was replayed from an archive.",
         "receiver_silence" => "Time since the upstream's last message to the walreceiver.",
         "replay_paused" => "Whether replay is paused.",
         "replay_lag" => "WAL of the upstream that this standby has not replayed.",
+        "replay_lag_time" => "For how long WAL has waited to be replayed on this standby.",
+        "oldest_transaction" => "Age of the oldest transaction.",
+        "oldest_prepared" => "Age of the oldest prepared transaction.",
         "oldest_xmin" => "Age of the oldest xmin that holds back vacuum, in transactions.",
         _ => "See lab check --help.",
     }
@@ -225,7 +255,9 @@ mod tests {
     }
 
     fn report(findings: Vec<Finding>) -> Report {
-        Report { server: Some("h:1".to_owned()), findings, took: Duration::from_millis(12) }
+        let labels = vec![("server".to_owned(), "h:1".to_owned())];
+        let took = Duration::from_millis(12);
+        Report { server: Some("h:1".to_owned()), labels, findings, took }
     }
 
     #[test]
@@ -265,11 +297,67 @@ mod tests {
         let expected = [
             "# HELP pg_replication_standby_lag_bytes WAL that the standby has not replayed.",
             "# TYPE pg_replication_standby_lag_bytes gauge",
-            "pg_replication_standby_lag_bytes{application_name=\"a\"} 7",
-            "pg_replication_standby_lag_bytes{application_name=\"b\\\"c\"} 7",
+            "pg_replication_standby_lag_bytes{server=\"h:1\",application_name=\"a\"} 7",
+            "pg_replication_standby_lag_bytes{server=\"h:1\",application_name=\"b\\\"c\"} 7",
         ];
         assert_eq!(lag, expected);
-        assert!(text.contains("pg_replication_up 1\n"), "{text}");
+        assert!(text.contains("pg_replication_up{server=\"h:1\"} 1\n"), "{text}");
+    }
+
+    /// Two findings with one subject, as two attempts at one address: Prometheus refuses the same series twice.
+    #[test]
+    fn no_series_is_written_twice_and_the_worst_value_stays() {
+        let twice = |first, second| {
+            report(vec![
+                finding("connection", first, Some("a")),
+                finding("connection", second, Some("a")),
+            ])
+        };
+        for (first, second) in
+            [(Severity::Critical, Severity::Warning), (Severity::Warning, Severity::Critical)]
+        {
+            let text = twice(first, second).text(Format::Prometheus);
+            let mut series: Vec<_> = text
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .filter_map(|line| line.rsplit_once(' '))
+                .map(|(series, _)| series)
+                .collect();
+            let all = series.len();
+            series.sort_unstable();
+            series.dedup();
+            assert_eq!(all, series.len(), "{text}");
+            assert!(text.contains("check=\"connection\",subject=\"a\"} 2\n"), "{text}");
+        }
+    }
+
+    /// The dashboard and the alert rules name series that a check can write.
+    #[test]
+    fn the_dashboard_and_the_alert_rules_name_known_series() {
+        const TEXTS: [&str; 2] = [
+            include_str!("../../../fixtures/grafana/replication.json"),
+            include_str!("../../../fixtures/prometheus/alerts.yml"),
+        ];
+        let series = regex::Regex::new(r"pg_replication_([a-z_]+)").unwrap();
+        for text in TEXTS {
+            let names: Vec<_> =
+                series.captures_iter(text).map(|found| found[1].to_owned()).collect();
+            assert!(names.len() >= 5, "{names:?}");
+            for name in names {
+                let units = [
+                    Unit::Bytes,
+                    Unit::Seconds,
+                    Unit::Files,
+                    Unit::Transactions,
+                    Unit::Percent,
+                    Unit::Count,
+                ];
+                let figure =
+                    units.into_iter().find_map(|unit| name.strip_suffix(suffix(unit))).unwrap();
+                let own = ["up", "check_state"].contains(&name.as_str());
+                assert!(own || help_of(figure) != help_of("other"), "{name}");
+            }
+        }
     }
 
     #[test]
@@ -315,6 +403,7 @@ mod tests {
             (Unit::Bytes, "2.5B"),
             (Unit::Seconds, "2.5s"),
             (Unit::Files, "2.5"),
+            (Unit::Percent, "2.5%"),
             (Unit::Transactions, "2.5"),
             (Unit::Count, "2.5"),
         ] {
@@ -338,6 +427,8 @@ mod tests {
             ("archive_waiting", Unit::Files, "archive_waiting_files", "application_name"),
             ("receiver_silence", Unit::Seconds, "receiver_silence_seconds", "application_name"),
             ("oldest_xmin", Unit::Transactions, "oldest_xmin_transactions", "application_name"),
+            ("slot_used", Unit::Percent, "slot_used_percent", "slot_name"),
+            ("standby_lag_time", Unit::Seconds, "standby_lag_time_seconds", "application_name"),
         ] {
             let text = report(vec![figured(name, Some("s"), unit)]).text(Format::Prometheus);
             let own: Vec<_> = text.lines().skip_while(|line| !line.contains(family)).collect();
@@ -348,7 +439,7 @@ mod tests {
                 [
                     format!("# HELP {prefix} {help}"),
                     format!("# TYPE {prefix} gauge"),
-                    format!("{prefix}{{{label}=\"s\"}} 2.5"),
+                    format!("{prefix}{{server=\"h:1\",{label}=\"s\"}} 2.5"),
                 ]
             );
         }
@@ -366,6 +457,19 @@ mod tests {
             "replay_paused",
             "replay_lag",
             "oldest_xmin",
+            "standby_lag_time",
+            "standby_flush_lag",
+            "client_lag",
+            "commit_wait",
+            "slot_used",
+            "slot_ready",
+            "slot_spilled",
+            "archive_age",
+            "archive_feed",
+            "replay_lag_time",
+            "oldest_transaction",
+            "oldest_prepared",
+            "subscription_applies",
         ];
         let helps: std::collections::BTreeSet<_> =
             names.into_iter().chain(["other"]).map(help_of).collect();
@@ -386,9 +490,11 @@ mod tests {
             let report = Report { server: None, ..report(vec![finding("x", severity, None)]) };
             let text = report.text(Format::Prometheus);
             let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-            let state = format!("pg_replication_check_state{{check=\"x\",subject=\"\"}} {code}");
-            let took = "pg_replication_check_duration_seconds 0.012";
-            assert_eq!(samples, ["pg_replication_up 0", took, &state]);
+            let state = format!(
+                "pg_replication_check_state{{server=\"h:1\",check=\"x\",subject=\"\"}} {code}"
+            );
+            let took = "pg_replication_check_duration_seconds{server=\"h:1\"} 0.012";
+            assert_eq!(samples, ["pg_replication_up{server=\"h:1\"} 0", took, &state]);
         }
         assert_eq!(labelled(&[("a", "b\\c\"d\ne")]), "{a=\"b\\\\c\\\"d\\ne\"}");
         assert_eq!(labelled(&[]), "");

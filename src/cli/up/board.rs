@@ -217,6 +217,7 @@ mod tests {
             wal_status: Some("reserved".to_owned()),
             synced: false,
             own_lsn: Some(Lsn::from(own)),
+            ..Slot::default()
         }
     }
 
@@ -294,6 +295,7 @@ mod tests {
             flush_lag: None,
             replay_lag: None,
             sync_state: "sync".to_owned(),
+            ..Replication::default()
         }
     }
 

@@ -9,11 +9,12 @@ use replication_lab::{
 };
 
 /// The files of the views, in the order of their dependencies.
-const FILES: [&str; 7] = [
+pub(super) const FILES: [&str; 8] = [
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/monitoring/slots.sql",
     "fixtures/sql/monitoring/wal.sql",
     "fixtures/sql/monitoring/standby.sql",
+    "fixtures/sql/monitoring/logical.sql",
     "fixtures/sql/monitoring/alerts.sql",
     "fixtures/sql/monitoring/dashboard.sql",
     "fixtures/sql/monitoring/history.sql",
@@ -86,6 +87,13 @@ pub(super) fn thresholds() -> Thresholds {
         slot_retained: levels(Some(1_000), 20_000_000, 1_000_000_000),
         archive_waiting: levels(None, 0, 1),
         oldest_xmin: levels(None, 2, 1_000),
+        // No time reaches these: a level that is passed between two readings would make them differ.
+        lag_time: levels(None, 100_000, 100_000),
+        commit_wait: levels(None, 100_000, 100_000),
+        archive_age: levels(None, 100_000, 100_000),
+        oldest_transaction: levels(None, 100_000, 100_000),
+        oldest_prepared: levels(None, 100_000, 100_000),
+        ..Thresholds::default()
     }
 }
 
@@ -132,6 +140,11 @@ async fn install(writer: &Session) -> Result<()> {
         ("slot_retained", new.slot_retained),
         ("archive_waiting", new.archive_waiting),
         ("oldest_xmin", new.oldest_xmin),
+        ("lag_time", new.lag_time),
+        ("commit_wait", new.commit_wait),
+        ("archive_age", new.archive_age),
+        ("oldest_transaction", new.oldest_transaction),
+        ("oldest_prepared", new.oldest_prepared),
     ] {
         let info = levels.info.map_or("NULL".to_owned(), |info| info.to_string());
         let (warning, critical) = (levels.warning, levels.critical);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use replication_lab::Result;
 use replication_lab::Session;
-use replication_lab::health::{Expected, Finding, Observation, Severity, judge, observe};
-use replication_lab::stat::{self, Replication, Slot};
+use replication_lab::health::{
+    Expected, Figure, Finding, Observation, Severity, Unit, judge, observe,
+};
+use replication_lab::stat::{self, Client, Replication, Slot};
 use replication_lab::wal::Lsn;
 use serde_json::{Value, json};
 
@@ -30,9 +32,10 @@ pub(super) const ALERTS: &str = "replication_alerts";
 pub(super) async fn views(session: &Session) -> Result<Views> {
     let seen = observe(session).await?;
     let details = details(session).await?;
-    let checks = judge(&seen, &thresholds(), Expected::default());
-    // These two judge what the caller expects, which the views do not know.
-    let known = checks.into_iter().filter(|one| !["role", "standbys"].contains(&one.name));
+    let checks = judge(&seen, &thresholds(), &Expected::default());
+    // The views do not know what the caller expects, and the statistics of spilled bytes came with 14.
+    let unviewed = ["role", "standbys", "slot_spilled"];
+    let known = checks.into_iter().filter(|one| !unviewed.contains(&one.name));
     let checks: Vec<_> = known.collect();
     let standbys = health(&seen, &details);
     let slots = seen.slots.iter().map(|slot| of_slot(slot, details.get(&slot.slot_name)));
@@ -62,7 +65,9 @@ fn alerts(checks: &[Value]) -> Vec<Value> {
     let text = |row: &Value, column: &str| row[column].as_str().map(str::to_owned);
     let rank = |row: &Value| {
         let severity = text(row, "severity");
-        ["CRITICAL", "WARNING", "INFO"].iter().position(|one| severity.as_deref() == Some(one))
+        ["CRITICAL", "WARNING", "UNKNOWN", "INFO"]
+            .iter()
+            .position(|one| severity.as_deref() == Some(one))
     };
     let mut alerts: Vec<_> = checks.iter().filter(|row| rank(row).is_some()).cloned().collect();
     // PostgreSQL sorts null after every text.
@@ -100,6 +105,14 @@ fn health(seen: &Observation, details: &BTreeMap<String, Detail>) -> Vec<Value> 
     connected.chain(idle).collect()
 }
 
+fn client(row: &Replication) -> &'static str {
+    match row.client() {
+        Client::Standby => "standby",
+        Client::Receiver => "receiver",
+        other => panic!("no client of this chain is {other:?}"),
+    }
+}
+
 fn of_walsender(row: &Replication, slot: Option<&Slot>) -> Value {
     let behind = |at: Option<Lsn>| Some(u64::from(row.own_lsn?) - u64::from(at?));
     let micros = |lag: Option<std::time::Duration>| {
@@ -107,6 +120,7 @@ fn of_walsender(row: &Replication, slot: Option<&Slot>) -> Value {
     };
     json!({
         "standby": row.application_name,
+        "client": client(row),
         "state": row.state,
         "sync_state": row.sync_state,
         "not_sent_bytes": behind(row.sent_lsn),
@@ -126,6 +140,7 @@ fn of_walsender(row: &Replication, slot: Option<&Slot>) -> Value {
 fn not_connected(slot: &Slot) -> Value {
     json!({
         "standby": slot.slot_name,
+        "client": null,
         "state": "not connected",
         "sync_state": null,
         "not_sent_bytes": null,
@@ -148,6 +163,11 @@ fn of_slot(slot: &Slot, detail: Option<&Detail>) -> Value {
         "slot_type": detail.map(|detail| &detail.slot_type),
         "active": slot.active,
         "synced": slot.synced,
+        "temporary": slot.temporary,
+        "invalidation": slot.invalidation,
+        "beyond_use": slot.is_beyond_use(),
+        "reserves_wal": slot.restart_lsn.is_some(),
+        "safe_wal_size": slot.safe_wal_size,
         "used_by": detail.and_then(|detail| detail.used_by.as_ref()),
         "wal_status": slot.wal_status,
         "retained_bytes": slot.retained(),
@@ -177,12 +197,13 @@ async fn wal(session: &Session, seen: &Observation) -> Result<Value> {
         "failed_count": archives(row.get::<_, i64>(1).into()),
         "last_failed_wal": archives(row.get::<_, Option<String>>(2).into()),
         "archiver_failing": seen.archiver.map(|archiver| archiver.failing),
+        "archiver_has_no_command": seen.archiver.map(|archiver| archiver.has_no_command),
         "archive_waiting": seen.archiver.and_then(|archiver| archiver.waiting),
     }))
 }
 
 fn of_standby(seen: &Observation) -> Option<Value> {
-    let (replay, upstream) = (seen.replay?, seen.receiver.as_ref());
+    let (replay, upstream) = (seen.replay.as_ref()?, seen.receiver.as_ref());
     let (received, end) = (replay.received?, upstream.and_then(|one| one.latest_end));
     let bytes = |from: Lsn, to: Lsn| u64::from(to) - u64::from(from);
     let silent = |one: &replication_lab::health::Receiver| one.silence > Some(one.timeout);
@@ -196,6 +217,8 @@ fn of_standby(seen: &Observation) -> Option<Value> {
         "not_replayed_bytes":
             replay.replayed.map(|replayed| bytes(replayed, received.max(end.unwrap_or(received)))),
         "replay_paused": replay.paused,
+        "waits_for": replay.waits_for,
+        "delay": "00:00:00",
     }))
 }
 
@@ -226,13 +249,18 @@ fn synchronous(seen: &Observation) -> Vec<Value> {
     let there =
         seen.standbys.iter().filter(|row| counts.contains(&row.sync_state.as_str())).count();
     match seen.synchronous.starts_with("ANY 2 ") && !seen.in_recovery {
-        true => vec![json!({ "needed": 2, "there": there })],
+        true => {
+            let (level, sessions) = (&seen.commits.level, seen.commits.sessions);
+            let row = json!({ "needed": 2, "level": level, "there": there, "able": there, "sessions": sessions });
+            vec![row]
+        }
         false => Vec::new(),
     }
 }
 
 fn check(finding: &Finding) -> Value {
-    let judged = finding.figure.as_ref().filter(|figure| figure.levels.is_some());
+    let is_judged = |figure: &&Figure| figure.levels.is_some() && figure.unit != Unit::Seconds;
+    let judged = finding.figure.as_ref().filter(is_judged);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a count")]
     let value = judged.map(|figure| figure.value as u64);
     json!({
@@ -252,15 +280,16 @@ async fn dashboard(
 ) -> Result<Value> {
     let of = |severity| checks.iter().filter(|one| one.severity == severity).count();
     let counts = ["sync", "quorum"];
+    let standbys = || seen.standbys.iter().filter(|row| row.client() == Client::Standby);
     let synchronous = seen.standbys.iter().filter(|row| counts.contains(&row.sync_state.as_str()));
     Ok(json!({
         "server": session.value::<String>("SHOW cluster_name").await?,
         "role": if seen.in_recovery { "standby" } else { "primary" },
         "timeline": wal["timeline"],
         "lsn": wal["lsn"],
-        "streaming": seen.standbys.iter().filter(|row| row.state == "streaming").count(),
+        "streaming": standbys().filter(|row| row.state == "streaming").count(),
         "synchronous": synchronous.count(),
-        "most_lag_bytes": seen.standbys.iter().filter_map(Replication::lag).max(),
+        "most_lag_bytes": standbys().filter_map(Replication::lag).max(),
         "idle_slots": seen.slots.iter().filter(|slot| !slot.active && !slot.synced).count(),
         "most_retained_bytes": wal["most_retained_bytes"],
         "wal_bytes": wal["bytes"],
@@ -269,6 +298,7 @@ async fn dashboard(
         "not_replayed_bytes": standby.map(|row| &row["not_replayed_bytes"]),
         "critical": of(Severity::Critical),
         "warning": of(Severity::Warning),
+        "unknown": of(Severity::Unknown),
         "info": of(Severity::Info),
     }))
 }

@@ -57,7 +57,7 @@ pub(super) async fn status(writer: &Session) -> Result<String> {
 /// Returns the default thresholds with low levels for lag.
 pub(super) fn low_lag() -> Thresholds {
     let lag = Levels { info: Some(10_000), warning: 100_000, critical: 1_000_000 };
-    Thresholds { lag, ..Thresholds::default() }
+    Thresholds { lag, flush: lag, ..Thresholds::default() }
 }
 
 /// Returns the default thresholds with a WARNING from the first WAL file that waits to be archived, and

@@ -28,8 +28,8 @@ fn lag(#[context] test: Context) {
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install_with(&writer, &low_lag()).await?;
         wait_for_no_lag(&writer, "standby1").await?;
-        let above = Judges::of(lab, primary, low_lag()).await?;
-        let below = Judges::of(lab, standby, low_lag()).await?;
+        let above = Judges::of(lab, primary, &low_lag()).await?;
+        let below = Judges::of(lab, standby, &low_lag()).await?;
 
         lab.step("Replay is paused");
         reader.run("SELECT pg_wal_replay_pause()").await?;
@@ -94,7 +94,7 @@ fn primary(#[context] test: Context) {
         let (primary, standby) = (pair.primary(), pair.standby()?);
         let (writer, reader) = (primary.session().await?, standby.session().await?);
         install_with(&writer, &low_archive_and_xmin()).await?;
-        let judges = Judges::of(lab, primary, low_archive_and_xmin()).await?;
+        let judges = Judges::of(lab, primary, &low_archive_and_xmin()).await?;
         judges.judge("archiver", "", Severity::Ok, "at the start").await?;
 
         lab.step("archive_command fails, as on a full archive");
@@ -183,7 +183,7 @@ fn slots(#[context] test: Context) {
         let writer = primary.session().await?;
         install_with(&writer, &low_retained()).await?;
         wait_for_no_lag(&writer, "standby1").await?;
-        let judges = Judges::of(lab, primary, low_retained()).await?;
+        let judges = Judges::of(lab, primary, &low_retained()).await?;
 
         lab.step("The standby stops, and no checkpoint is made");
         let held = primary.freeze_processes("checkpointer").await?;

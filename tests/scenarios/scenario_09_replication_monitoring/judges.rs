@@ -11,11 +11,12 @@ use replication_lab::{Node, Notebook, Proof, Result, Session};
 use crate::support::Lab;
 
 /// The files of the views, in the order of their dependencies.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "fixtures/sql/replication_health.sql",
     "fixtures/sql/monitoring/slots.sql",
     "fixtures/sql/monitoring/wal.sql",
     "fixtures/sql/monitoring/standby.sql",
+    "fixtures/sql/monitoring/logical.sql",
     "fixtures/sql/monitoring/alerts.sql",
     "fixtures/sql/monitoring/dashboard.sql",
     "fixtures/sql/monitoring/history.sql",
@@ -26,6 +27,10 @@ const CHECKS: &str =
 
 /// A check, its subject (empty where it has none) and its severity.
 type Judged = (String, String, String);
+
+/// The checks that the views do not have: two judge what the caller expects, and the statistics of
+/// spilled bytes came with PostgreSQL 14.
+const UNVIEWED: [&str; 3] = ["role", "standbys", "slot_spilled"];
 
 /// A role with `pg_monitor` and nothing else.
 pub(super) const MONITOR: &str = "CREATE ROLE monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor";
@@ -45,6 +50,7 @@ pub(super) async fn install_with(writer: &Session, thresholds: &Thresholds) -> R
     let usual = Thresholds::default();
     for (name, levels, usual) in [
         ("lag", thresholds.lag, usual.lag),
+        ("flush", thresholds.flush, usual.flush),
         ("slot_retained", thresholds.slot_retained, usual.slot_retained),
         ("archive_waiting", thresholds.archive_waiting, usual.archive_waiting),
         ("oldest_xmin", thresholds.oldest_xmin, usual.oldest_xmin),
@@ -73,9 +79,9 @@ pub(super) struct Judges<'a> {
 
 impl<'a> Judges<'a> {
     /// Opens a session for both judgements.
-    pub(super) async fn of(lab: &'a Lab, node: &Node, thresholds: Thresholds) -> Result<Self> {
+    pub(super) async fn of(lab: &'a Lab, node: &Node, thresholds: &Thresholds) -> Result<Self> {
         let (server, session) = (node.name().to_owned(), session_as(node, "monitor").await?);
-        Ok(Self { lab, server, session, thresholds })
+        Ok(Self { lab, server, session, thresholds: *thresholds })
     }
 
     /// Waits until both judgements agree on this severity, and notes it, as
@@ -111,9 +117,9 @@ impl<'a> Judges<'a> {
     }
 
     async fn rust(&self) -> Result<BTreeSet<Judged>> {
-        let findings = judge(&observe(&self.session).await?, &self.thresholds, Expected::default());
-        // These two judge what the caller expects, which the views do not know.
-        let known = findings.into_iter().filter(|one| !["role", "standbys"].contains(&one.name));
+        let seen = observe(&self.session).await?;
+        let findings = judge(&seen, &self.thresholds, &Expected::default());
+        let known = findings.into_iter().filter(|one| !UNVIEWED.contains(&one.name));
         let said = known.map(|one| {
             (one.name.to_owned(), one.subject.unwrap_or_default(), one.severity.to_string())
         });
@@ -134,7 +140,7 @@ pub(super) async fn session_as(node: &Node, role: &str) -> Result<Session> {
 }
 
 /// Judges an observation, and returns one line for each check: its name and its severity.
-pub(super) fn verdicts(seen: &Observation, expected: Expected) -> Vec<String> {
+pub(super) fn verdicts(seen: &Observation, expected: &Expected) -> Vec<String> {
     let findings = judge(seen, &Thresholds::default(), expected);
     findings.iter().map(|one| format!("{} {}", one.name, one.severity)).collect()
 }

@@ -17,12 +17,14 @@ use replication_lab::{Cluster, Node, Proof, Result, Session, Shutdown, Writers};
 use crate::support::Lab;
 
 /// What a health check expects of the pair: a primary with one standby.
-const WHOLE: Expected = Expected { in_recovery: Some(false), standbys: Some(1) };
+fn whole() -> Expected {
+    Expected { in_recovery: Some(false), standbys: Some(1), ..Expected::default() }
+}
 
 /// Returns what a health check says of a primary that can be reached.
 async fn health(node: &Node) -> Result<Severity> {
     let seen = observe(&node.session_unrecorded().await?).await?;
-    Ok(worst(&judge(&seen, &Thresholds::default(), WHOLE)))
+    Ok(worst(&judge(&seen, &Thresholds::default(), &whole())))
 }
 
 /// Repeats a health check of a primary until it has this result, and returns the result.
