@@ -38,7 +38,7 @@ pub struct Host(Kind);
 enum Kind {
     #[cfg(feature = "container")]
     Container(Box<Container>),
-    Local(Local),
+    Local(Box<Local>),
 }
 
 /// A script that holds a resource until it is released. The end of this process releases it, too.
@@ -76,7 +76,7 @@ impl From<Container> for Host {
 
 impl From<Local> for Host {
     fn from(local: Local) -> Self {
-        Self(Kind::Local(local))
+        Self(Kind::Local(Box::new(local)))
     }
 }
 

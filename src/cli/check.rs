@@ -183,7 +183,7 @@ fn compared(
     }
 }
 
-/// Says goodbye to the server, so that its log has no line about a lost connection.
+/// Ends the session as the protocol demands, so that the server's log has no line about a lost connection.
 async fn close(session: Session, until: Instant) {
     session.close(until.saturating_duration_since(Instant::now()).min(reach::GOODBYE)).await;
 }

@@ -130,9 +130,6 @@ fn attributes() -> Vec<Row> {
         standby("host={P},{S} user=monitor dbname=postgres target_session_attrs=prefer-standby"),
         primary("host={P} user=monitor dbname=postgres target_session_attrs=prefer-standby"),
         refused("host={S} user=monitor dbname=postgres target_session_attrs=primary"),
-        // Serializable transactions cannot run on a standby: the check's own is none.
-        standby("host={S} user=monitor dbname=postgres")
-            .with("PGOPTIONS", "-c default_transaction_isolation=serializable"),
         refused("host={P} user=monitor dbname=postgres target_session_attrs=standby"),
         refused("host={P} user=monitor dbname=postgres target_session_attrs=master"),
         // A primary on which transactions are read-only by default.
