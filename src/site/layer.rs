@@ -258,7 +258,8 @@ pub(super) async fn remove_all(engine: &Engine) -> Result<Vec<String>> {
 /// template.
 fn template_of(base: &ImageInspect, settings: &Settings) -> String {
     let mut hasher = DefaultHasher::new();
-    (&base.id, fill(), VERSION, &settings.image_user).hash(&mut hasher);
+    (&base.id, fill(), [BASE, VERSION, PROGRAMS, LIBRARIES, USER], &settings.image_user)
+        .hash(&mut hasher);
     format!("{TEMPLATE}:{:016x}", hasher.finish())
 }
 
