@@ -63,7 +63,7 @@ fn a_pair_is_judged_by_its_state() {
             &up.check(&[])?,
             2,
             &[
-                "slot standby1 is lost: its standby must be rebuilt or fed from a WAL archive",
+                "its standby must be rebuilt or fed from a WAL archive",
                 "\nNONE     slot_active: slot standby1 is beyond use\n",
                 "\nOK       slot_retained: slot standby1 retains 0 B of WAL\n",
             ],
