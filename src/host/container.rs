@@ -295,15 +295,13 @@ fn prologue(base: &Base<'_>, guest: &Guest) -> String {
 fn cannot_start(act: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
     let said = source.to_string();
     let error = Error::engine(act, source);
-    match () {
-        // The engine runs its own process 1, which some of its packages leave out.
-        () if said.contains("docker-init") || said.contains("catatonit") => {
-            error.remedy("install the engine's init: the package tini or docker-init, or catatonit")
-        }
-        () if said.contains("unable to find user") => {
-            error.remedy("set LAB_IMAGE_USER to a user of the image that can run its programs")
-        }
-        () => error,
+    // The engine runs its own process 1, which some of its packages leave out.
+    if said.contains("docker-init") || said.contains("catatonit") {
+        error.remedy("install the engine's init: the package tini or docker-init, or catatonit")
+    } else if said.contains("unable to find user") {
+        error.remedy("set LAB_IMAGE_USER to a user of the image that can run its programs")
+    } else {
+        error
     }
 }
 

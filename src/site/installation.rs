@@ -86,9 +86,10 @@ impl Installation {
                 .join(", "),
         };
         let variant = settings.version.as_ref().and_then(Version::variant);
-        let there = variant.map_or(there.clone(), |variant| {
-            format!("{there}; only an image can be a variant such as {variant}")
-        });
+        let there = match variant {
+            Some(variant) => format!("{there}; only an image can be a variant such as {variant}"),
+            None => there,
+        };
         let how = package::how_to_install(true, &[], settings).unwrap_or_else(|| {
             "install PostgreSQL's server with this system's packages".to_owned()
         });

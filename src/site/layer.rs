@@ -50,19 +50,14 @@ pub(super) async fn open(
     let base = inspect(engine, reference).await?;
     let there = engine.docker.inspect_image(&template_of(&base, settings)).await;
     let known = there.ok().and_then(|template| labelled(&template));
-    let image = |contents| Image {
-        reference: reference.clone(),
-        id: base.id.clone().unwrap_or_default(),
-        contents,
-        unwanted: unwanted(&base),
-    };
-    let image = match known {
-        Some((contents, _)) => image(contents),
-        None => image(ask(engine, reference, &base, settings).await?),
+    let contents = match known {
+        Some((contents, _)) => contents,
+        None => ask(engine, reference, &base, settings).await?,
     };
     check_volumes(reference, &base)?;
-    check_version(candidate, &image.contents.version, settings)?;
-    Ok(image)
+    check_version(candidate, &contents.version, settings)?;
+    let (reference, unwanted) = (reference.clone(), unwanted(&base));
+    Ok(Image { reference, id: base.id.unwrap_or_default(), contents, unwanted })
 }
 
 /// Asks a container of an image what is in it.
@@ -73,14 +68,13 @@ async fn ask(
     settings: &Settings,
 ) -> Result<Contents> {
     let settings = Settings { keep: false, ..settings.clone() };
-    let (id, unwanted) = (base.id.as_deref().unwrap_or_default(), unwanted(base));
+    let id = base.id.as_deref().unwrap_or_default();
     let asked = Base { reference, id, user: "0", unwanted: &[] };
     let guest = guest::in_image(Path::new("/usr/bin"), None);
     let container = Container::start(Arc::clone(engine), &asked, guest, &settings, "image").await?;
     let own = base.config.as_ref().and_then(|config| config.user.clone());
     let user = settings.image_user.or(own).unwrap_or_default();
-    let data = unwanted.iter().any(|name| name == "PGDATA");
-    let data = if data { value(base, "PGDATA") } else { String::new() };
+    let data = variables(base).find(|(name, _)| *name == "PGDATA").map_or("", |(_, value)| value);
     let script = Script::new(contents::ASK).with("IMAGE_USER", user).with("PGDATA", data);
     let said = container.run(&script).await?;
     container.remove().await?;
@@ -130,19 +124,14 @@ fn check_volumes(reference: &str, base: &ImageInspect) -> Result<()> {
 /// Returns the names of the variables of an image that change what PostgreSQL's programs do (manual:
 /// libpq, Environment Variables; Locale Support).
 fn unwanted(base: &ImageInspect) -> Vec<String> {
-    let names =
-        environment(base).iter().filter_map(|set| set.split_once('=')).map(|(name, _)| name);
     let acts = |name: &&str| name.starts_with("PG") || name.starts_with("LC_") || *name == "LANG";
-    names.filter(acts).map(str::to_owned).collect()
+    variables(base).map(|(name, _)| name).filter(acts).map(str::to_owned).collect()
 }
 
-fn value(base: &ImageInspect, name: &str) -> String {
-    let mut values = environment(base).iter().filter_map(|set| set.split_once('='));
-    values.find(|(one, _)| *one == name).map_or_else(String::new, |(_, value)| value.to_owned())
-}
-
-fn environment(base: &ImageInspect) -> &[String] {
-    base.config.as_ref().and_then(|config| config.env.as_deref()).unwrap_or_default()
+/// Returns the variables that an image sets, each with its value.
+fn variables(base: &ImageInspect) -> impl Iterator<Item = (&str, &str)> {
+    let set = base.config.as_ref().and_then(|config| config.env.as_deref()).unwrap_or_default();
+    set.iter().filter_map(|one| one.split_once('='))
 }
 
 /// Returns the template of an image; creates it if the engine does not have it yet.
